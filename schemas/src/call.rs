@@ -1,0 +1,155 @@
+//! What a merchant reported in one call.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Micros;
+
+/// The identity of a call from the first byte to the last row: a `UUIDv7`, so it carries its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(Uuid);
+
+impl CallId {
+    /// A new id, of this moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The 16 bytes of the id.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id as a UUID.
+    pub fn uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for CallId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for CallId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// The lane a call came in by: `live` where the caller waits, `backfill` for `Prefer: respond-async`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// The caller waits for Meta's verdict.
+    Live,
+    /// The caller was answered 202 as soon as the event was durable.
+    Backfill,
+}
+
+impl Lane {
+    /// The name in columns, metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Backfill => "backfill",
+        }
+    }
+}
+
+/// What a merchant reported, as far as it could be read: whole in an event, in parts in a refused call.
+/// Text that is absent is empty. Ingest keeps the fields' rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The call's identity.
+    pub call_id: CallId,
+    /// When the request arrived, in Unix milliseconds.
+    pub received_at: i64,
+    /// The business the call stands under; in an event always a UUID in small letters.
+    pub business_id: String,
+    /// The key's public id; empty where no key was recognised.
+    pub api_key_id: String,
+    /// `Purchase` or `ViewContent`; anything else only in a refused call.
+    pub event_name: String,
+    /// Unix seconds of the conversion; in an event always present.
+    pub event_time: Option<i64>,
+    /// Verbatim from the landing URL.
+    pub cnct_tracking_id: String,
+    /// Verbatim from the landing URL.
+    pub sendout_id: String,
+    /// Verbatim from the landing URL; matched byte for byte by Meta.
+    pub ctwa_clid: String,
+    /// Verbatim from the landing URL.
+    pub ad_id: String,
+    /// ISO 4217 in capitals.
+    pub currency: String,
+    /// Order value.
+    pub value: Option<Micros>,
+    /// The merchant's order reference.
+    pub order_id: String,
+    /// `product` or `product_group`.
+    pub content_type: String,
+    /// Product ids.
+    pub content_ids: Vec<String>,
+    /// Cart size as given.
+    pub num_items: Option<i32>,
+    /// The order's lines, those without an id left out.
+    pub contents: Vec<LineItem>,
+    /// The request body as received, cut at [`BODY_KEPT`] bytes.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+}
+
+impl Call {
+    /// A call of which nothing is known yet but when it arrived: what reading its request starts from.
+    #[must_use]
+    pub fn blank(call_id: CallId, received_at: i64) -> Self {
+        Self {
+            call_id,
+            received_at,
+            business_id: String::new(),
+            api_key_id: String::new(),
+            event_name: String::new(),
+            event_time: None,
+            cnct_tracking_id: String::new(),
+            sendout_id: String::new(),
+            ctwa_clid: String::new(),
+            ad_id: String::new(),
+            currency: String::new(),
+            value: None,
+            order_id: String::new(),
+            content_type: String::new(),
+            content_ids: Vec::new(),
+            num_items: None,
+            contents: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+}
+
+/// How much of a request body a record keeps, in bytes.
+pub const BODY_KEPT: usize = 64 * 1024;
+
+/// One line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineItem {
+    /// Product id.
+    pub id: String,
+    /// Units.
+    pub quantity: Option<i32>,
+    /// Price of one unit.
+    pub item_price: Option<Micros>,
+}

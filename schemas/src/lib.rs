@@ -1,0 +1,36 @@
+//! The contract between the workers: what travels over Kafka, its Avro schemas, its codec and its topics.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`call`] | what a merchant reported |
+//! | [`event`] | a valid call on its way to Meta |
+//! | [`outcome`] | what became of a call, and the verdict that carries it back |
+//! | [`record`] | the analytics record: call and outcome |
+//! | [`ledger`] | the records of the order ledger |
+//! | [`business`] | a value of the directory |
+//! | [`order`] | the order key, and the partition it lives on |
+//! | [`money`] | exact decimals |
+//! | [`codec`] | Avro single-object encoding |
+//! | [`topics`] | topic names and how they are created |
+
+pub mod business;
+pub mod call;
+pub mod codec;
+pub mod event;
+pub mod ledger;
+pub mod money;
+pub mod order;
+pub mod outcome;
+pub mod record;
+pub mod topics;
+
+pub use business::{ApiKey, Business, Channel};
+pub use call::{Call, CallId, Lane, LineItem};
+pub use codec::{DecodeError, Message};
+pub use event::{ConversionEvent, Progress};
+pub use ledger::LedgerRecord;
+pub use money::Micros;
+pub use order::{OrderHash, OrderKey};
+pub use outcome::{ConversionStatus, FailureStage, MetaError, Outcome, Reason, Verdict};
+pub use record::CallRecord;
+pub use topics::Topics;
