@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What an event may still need of the log: Meta takes events up to 7 days old, and one day to look at what went wrong.
-pub const EVENTS_KEPT: Duration = Duration::from_secs(8 * 24 * 3600);
+pub const EVENTS_KEPT: Duration = Duration::from_hours(8 * 24);
 
 /// How long a ledger record is left alone by compaction: a void record that is the last of its key is repaired within
 /// this time (rule 6 of the ledger).
-pub const LEDGER_COMPACTION_LAG: Duration = Duration::from_secs(6 * 3600);
+pub const LEDGER_COMPACTION_LAG: Duration = Duration::from_hours(6);
 
 /// The delay tiers.
 pub const TIERS: usize = 3;

@@ -1,4 +1,5 @@
 //! Every message survives the wire, and what is no message says why.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use capi_schemas::{
     ApiKey, Business, Call, CallId, CallRecord, Channel, ConversionEvent, ConversionStatus, DecodeError, FailureStage,
