@@ -1,0 +1,279 @@
+//! All businesses at one moment, by id and by key.
+//!
+//! Both indexes are cut into shards that snapshots share: taking one copies a few hundred pointers, and a change copies
+//! the shards it touches. So a lookup never waits, a change costs little among 100,000 businesses, and a bulk load
+//! between two snapshots copies nothing twice.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::Arc,
+};
+
+use schemas::{ApiKey, Business, DecodeError, Message};
+
+use crate::business::{BusinessEntry, BusinessId, Fault};
+
+const SHARDS: usize = 256;
+
+/// Why a value of the directory's topic cannot be taken over. The view goes on with what it has of that business.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The key is no business id, or not that of the value.
+    #[error("the key is not the business id of the value")]
+    Key,
+    /// Not a Business in a known version.
+    #[error(transparent)]
+    Value(#[from] DecodeError),
+    /// A Business that breaks a rule.
+    #[error(transparent)]
+    Rule(#[from] Fault),
+}
+
+/// All businesses at one moment. A clone is cheap and does not follow later changes.
+#[derive(Clone)]
+pub struct Snapshot {
+    businesses: Shards<BusinessId, Arc<BusinessEntry>>,
+    keys: Shards<Arc<str>, Arc<BusinessEntry>>,
+}
+
+/// The business that a key belongs to.
+#[derive(Clone, Debug)]
+pub struct KeyMatch {
+    /// The business, whose `keys` hold the key.
+    pub business: Arc<BusinessEntry>,
+    /// The key.
+    pub key: ApiKey,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { businesses: Shards::new(), keys: Shards::new() }
+    }
+}
+
+impl Snapshot {
+    /// The business with this id, in any case, enabled or not; `None` also where the text is no business id.
+    pub fn business(&self, id: &str) -> Option<Arc<BusinessEntry>> {
+        self.businesses.get(&BusinessId::parse(id)?).cloned()
+    }
+
+    /// The key with this public id, and the business it belongs to.
+    pub fn key(&self, key_id: &str) -> Option<KeyMatch> {
+        let business = self.keys.get(key_id)?;
+        Some(KeyMatch { key: business.key(key_id)?.clone(), business: Arc::clone(business) })
+    }
+
+    /// How many businesses there are.
+    pub fn len(&self) -> usize {
+        self.businesses.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every business, in no order.
+    pub fn businesses(&self) -> impl Iterator<Item = &Arc<BusinessEntry>> {
+        self.businesses.values()
+    }
+
+    /// Takes over one message of the directory's topic: a value replaces the business, a tombstone (`None`) removes it.
+    ///
+    /// # Errors
+    /// Where the message cannot be understood; nothing has changed then.
+    pub fn apply(&mut self, key: &[u8], payload: Option<&[u8]>) -> Result<(), Unreadable> {
+        match (id_of(key)?, payload) {
+            (id, None) => self.remove(id),
+            (id, Some(payload)) => self.put(read(id, payload)?),
+        }
+        Ok(())
+    }
+
+    /// Puts a business, or replaces it whole.
+    pub fn put(&mut self, entry: BusinessEntry) {
+        self.remove(entry.id);
+        let entry = Arc::new(entry);
+        for key in &entry.keys {
+            self.keys.insert(key.key_id.as_str().into(), Arc::clone(&entry));
+        }
+        self.businesses.insert(entry.id, entry);
+    }
+
+    fn remove(&mut self, id: BusinessId) {
+        let Some(gone) = self.businesses.remove(&id) else { return };
+        for key in &gone.keys {
+            if self.keys.get(key.key_id.as_str()).is_some_and(|owner| owner.id == id) {
+                self.keys.remove(key.key_id.as_str());
+            }
+        }
+    }
+}
+
+impl FromIterator<BusinessEntry> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = BusinessEntry>>(entries: I) -> Self {
+        let mut snapshot = Self::default();
+        entries.into_iter().for_each(|entry| snapshot.put(entry));
+        snapshot
+    }
+}
+
+/// The business that a message of the topic is about.
+pub(crate) fn id_of(key: &[u8]) -> Result<BusinessId, Unreadable> {
+    std::str::from_utf8(key).ok().and_then(BusinessId::parse).ok_or(Unreadable::Key)
+}
+
+/// The value of a message about `id`.
+pub(crate) fn read(id: BusinessId, payload: &[u8]) -> Result<BusinessEntry, Unreadable> {
+    let entry = BusinessEntry::try_from(Business::decode(payload)?)?;
+    if entry.id == id { Ok(entry) } else { Err(Unreadable::Key) }
+}
+
+/// A map in parts that its clones share until one of them changes a part.
+#[derive(Clone)]
+struct Shards<K, V> {
+    shards: Vec<Arc<HashMap<K, V>>>,
+    hasher: RandomState,
+    len: usize,
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
+    fn new() -> Self {
+        Self { shards: vec![Arc::default(); SHARDS], hasher: RandomState::new(), len: 0 }
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.shards[self.shard(key)].get(key)
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        let shard = self.shard(&key);
+        self.len += usize::from(Arc::make_mut(&mut self.shards[shard]).insert(key, value).is_none());
+    }
+
+    fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        let shard = self.shard(key);
+        if !self.shards[shard].contains_key(key) {
+            return None;
+        }
+        let removed = Arc::make_mut(&mut self.shards[shard]).remove(key);
+        self.len -= usize::from(removed.is_some());
+        removed
+    }
+
+    fn values(&self) -> impl Iterator<Item = &V> {
+        self.shards.iter().flat_map(|shard| shard.values())
+    }
+
+    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
+        // The low byte: a shard's own map hashes with its own seed.
+        usize::from(self.hasher.hash_one(key).to_le_bytes()[0]) % SHARDS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id(number: u128) -> BusinessId {
+        Uuid::from_u128(number).into()
+    }
+
+    fn key(key_id: &str) -> ApiKey {
+        ApiKey {
+            key_id: key_id.into(),
+            name: "key".into(),
+            digest: [0; 32],
+            scopes: Vec::new(),
+            created_at: 0,
+            expires_at: None,
+            revoked_at: None,
+        }
+    }
+
+    fn entry(number: u128, keys: &[&str]) -> BusinessEntry {
+        BusinessEntry {
+            keys: keys.iter().map(|key_id| key(key_id)).collect(),
+            ..BusinessEntry::new(id(number), format!("business {number}"))
+        }
+    }
+
+    fn put(snapshot: &mut Snapshot, entry: BusinessEntry) {
+        let key = entry.id.to_string();
+        snapshot.apply(key.as_bytes(), Some(&Business::from(entry).encode())).unwrap();
+    }
+
+    #[test]
+    fn a_value_replaces_the_business_and_its_keys() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, entry(1, &["old", "kept"]));
+        put(&mut snapshot, entry(1, &["kept", "new"]));
+        assert_eq!(snapshot.len(), 1);
+        assert!(snapshot.key("old").is_none());
+        for key_id in ["kept", "new"] {
+            let found = snapshot.key(key_id).unwrap();
+            assert_eq!((found.business.id, found.key.key_id.as_str()), (id(1), key_id));
+        }
+    }
+
+    #[test]
+    fn ids_are_looked_up_in_any_case() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, entry(0xabc, &[]));
+        assert!(snapshot.business(&id(0xabc).to_string().to_uppercase()).is_some());
+        assert!(snapshot.business("shop").is_none());
+    }
+
+    #[test]
+    fn a_tombstone_removes_the_business_and_its_keys_only() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, entry(1, &["a"]));
+        put(&mut snapshot, entry(2, &["b"]));
+        snapshot.apply(id(1).to_string().as_bytes(), None).unwrap();
+        snapshot.apply(id(3).to_string().as_bytes(), None).unwrap();
+        assert!(snapshot.business(&id(1).to_string()).is_none() && snapshot.key("a").is_none());
+        assert_eq!((snapshot.len(), snapshot.key("b").unwrap().business.id), (1, id(2)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_changes_nothing() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, entry(1, &["a"]));
+        let (one, two) = (id(1).to_string(), id(2).to_string());
+        let of_two = Business::from(entry(2, &[])).encode();
+        let nameless = Business { name: String::new(), ..Business::from(entry(1, &[])) }.encode();
+        assert!(matches!(snapshot.apply(one.as_bytes(), Some(b"{}")), Err(Unreadable::Value(_))));
+        assert!(matches!(snapshot.apply(one.as_bytes(), Some(&of_two)), Err(Unreadable::Key)));
+        assert!(matches!(snapshot.apply(b"\xff", Some(&of_two)), Err(Unreadable::Key)));
+        assert!(matches!(snapshot.apply(one.as_bytes(), Some(&nameless)), Err(Unreadable::Rule(_))));
+        assert!(snapshot.key("a").is_some() && snapshot.business(&two).is_none());
+    }
+
+    #[test]
+    fn a_snapshot_does_not_follow_later_changes() {
+        let mut snapshot: Snapshot = (0..2000).map(|number| entry(number, &[])).collect();
+        let before = snapshot.clone();
+        snapshot.put(BusinessEntry::new(id(7), "renamed"));
+        snapshot.apply(id(8).to_string().as_bytes(), None).unwrap();
+        assert_eq!((before.len(), snapshot.len()), (2000, 1999));
+        assert_eq!(before.business(&id(7).to_string()).unwrap().name, "business 7");
+        assert_eq!(snapshot.businesses().count(), 1999);
+        let shared = |a: &Snapshot, b: &Snapshot| {
+            a.businesses.shards.iter().zip(&b.businesses.shards).filter(|(a, b)| Arc::ptr_eq(a, b)).count()
+        };
+        assert!(shared(&before, &snapshot) >= SHARDS - 2);
+    }
+}
