@@ -1,65 +1,13 @@
 //! A business and its channel, as the workers hold them: what has been read here cannot be wrong any more.
 
-use std::{fmt, num::NonZeroU32, str::FromStr};
+use std::num::NonZeroU32;
 
 use schemas::{ApiKey, Business, Channel};
-use uuid::Uuid;
 
-/// The longest name, in bytes: names are for people and travel in every copy of the directory.
-const NAME_MAX: usize = 256;
-/// The longest id, version, partner agent or test code, in bytes: Meta's are far shorter.
-const TEXT_MAX: usize = 128;
-
-/// What is wrong with a business, a channel or a key: one sentence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Fault(String);
-
-impl Fault {
-    pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
-    }
-}
-
-/// A business id: a UUID, written 8-4-4-4-12 in any case, and kept in small letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BusinessId(Uuid);
-
-impl BusinessId {
-    /// The id in a path or a key; `None` where it is not 8-4-4-4-12 hex, and so an unknown business.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        // `Uuid` also reads braces, URNs and bare hex: only the hyphenated form has this length and these hyphens.
-        let hyphens = [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
-        (text.len() == 36 && hyphens).then(|| Uuid::try_parse(text).ok().map(Self)).flatten()
-    }
-
-    /// The 16 bytes of the id.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
-}
-
-impl From<Uuid> for BusinessId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-impl FromStr for BusinessId {
-    type Err = Fault;
-
-    fn from_str(text: &str) -> Result<Self, Fault> {
-        Self::parse(text)
-            .ok_or_else(|| Fault::new("a business id is a UUID, such as 6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f10"))
-    }
-}
-
-impl fmt::Display for BusinessId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
+use crate::{
+    id::BusinessId,
+    rules::{Fault, NAME_MAX, TEXT_MAX, digits, graph_version, limit, text},
+};
 
 /// A business with its channel and its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,40 +80,6 @@ impl ChannelEntry {
     }
 }
 
-fn text(what: &str, text: &str, longest: usize) -> Result<(), Fault> {
-    if text.trim().is_empty() || text.len() > longest || text.chars().any(char::is_control) {
-        return Err(Fault::new(format!("{what} has 1 to {longest} bytes, is not blank and has no control characters")));
-    }
-    Ok(())
-}
-
-/// Ids of Meta's objects stand in URLs and are numbers.
-fn digits(what: &str, id: &str) -> Result<(), Fault> {
-    let valid = (1..=TEXT_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-    if valid { Ok(()) } else { Err(Fault::new(format!("{what} consists of digits"))) }
-}
-
-/// The version stands in URLs: `v`, a number, a point, a number.
-fn graph_version(version: &str) -> Result<(), Fault> {
-    let number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = version.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
-    match parts {
-        Some((major, minor)) if number(major) && number(minor) => Ok(()),
-        _ => Err(Fault::new("a Graph version looks like v26.0")),
-    }
-}
-
-/// A limit on the wire is an `int`; 0 and less is no limit that anyone can have meant.
-fn limit(what: &str, wire: Option<i32>) -> Result<Option<NonZeroU32>, Fault> {
-    let Some(wire) = wire else { return Ok(None) };
-    let limit = u32::try_from(wire).ok().and_then(NonZeroU32::new);
-    limit.map(Some).ok_or_else(|| Fault::new(format!("{what} is 1 or more")))
-}
-
-fn to_wire(limit: Option<NonZeroU32>) -> Option<i32> {
-    limit.map(|limit| i32::try_from(limit.get()).unwrap_or(i32::MAX))
-}
-
 impl TryFrom<Business> for BusinessEntry {
     type Error = Fault;
 
@@ -226,8 +140,14 @@ impl From<ChannelEntry> for Channel {
     }
 }
 
+fn to_wire(limit: Option<NonZeroU32>) -> Option<i32> {
+    limit.map(|limit| i32::try_from(limit.get()).unwrap_or(i32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn channel() -> ChannelEntry {
@@ -250,30 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_8_4_4_4_12_hex_in_any_case() {
-        let id = BusinessId::parse("6F1C1B1E-0D6C-4b7e-9a44-0a4f6f0b7f10").unwrap();
-        assert_eq!(id.to_string(), "6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f10");
-        for other in [
-            "",
-            "6f1c1b1e0d6c4b7e9a440a4f6f0b7f10",
-            "{6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f10}",
-            "urn:uuid:6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f10",
-            "6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f1g",
-            "6f1c1b1e-0d6c4-b7e-9a44-0a4f6f0b7f10",
-            " 6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f1",
-        ] {
-            assert_eq!(BusinessId::parse(other), None, "{other}");
-        }
-    }
-
-    #[test]
     fn the_wire_gives_back_what_it_took() {
         assert_eq!(BusinessEntry::try_from(Business::from(entry())), Ok(entry()));
     }
 
     #[test]
     fn every_rule_is_kept() {
-        let broken: [(fn(&mut Business), &str); 8] = [
+        type Break = fn(&mut Business);
+        let broken: [(Break, &str); 8] = [
             (|business| business.business_id = "shop".into(), "a business id"),
             (|business| business.name = "  ".into(), "a name"),
             (|business| business.name = "x".repeat(257), "a name"),

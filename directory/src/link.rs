@@ -5,7 +5,7 @@
 
 use url::{ParseError, Url, form_urlencoded::byte_serialize};
 
-use crate::business::Fault;
+use crate::rules::Fault;
 
 /// The values that a link carries.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use std::{
 
 use schemas::{ApiKey, Business, DecodeError, Message};
 
-use crate::business::{BusinessEntry, BusinessId, Fault};
+use crate::{business::BusinessEntry, id::BusinessId, rules::Fault};
 
 const SHARDS: usize = 256;
 
@@ -133,14 +133,14 @@ pub(crate) fn read(id: BusinessId, payload: &[u8]) -> Result<BusinessEntry, Unre
 /// A map in parts that its clones share until one of them changes a part.
 #[derive(Clone)]
 struct Shards<K, V> {
-    shards: Vec<Arc<HashMap<K, V>>>,
+    parts: Vec<Arc<HashMap<K, V>>>,
     hasher: RandomState,
     len: usize,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
     fn new() -> Self {
-        Self { shards: vec![Arc::default(); SHARDS], hasher: RandomState::new(), len: 0 }
+        Self { parts: vec![Arc::default(); SHARDS], hasher: RandomState::new(), len: 0 }
     }
 
     fn len(&self) -> usize {
@@ -151,12 +151,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        self.shards[self.shard(key)].get(key)
+        self.parts[self.shard(key)].get(key)
     }
 
     fn insert(&mut self, key: K, value: V) {
         let shard = self.shard(&key);
-        self.len += usize::from(Arc::make_mut(&mut self.shards[shard]).insert(key, value).is_none());
+        self.len += usize::from(Arc::make_mut(&mut self.parts[shard]).insert(key, value).is_none());
     }
 
     fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<V>
@@ -164,16 +164,16 @@ impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
         K: std::borrow::Borrow<Q>,
     {
         let shard = self.shard(key);
-        if !self.shards[shard].contains_key(key) {
+        if !self.parts[shard].contains_key(key) {
             return None;
         }
-        let removed = Arc::make_mut(&mut self.shards[shard]).remove(key);
+        let removed = Arc::make_mut(&mut self.parts[shard]).remove(key);
         self.len -= usize::from(removed.is_some());
         removed
     }
 
     fn values(&self) -> impl Iterator<Item = &V> {
-        self.shards.iter().flat_map(|shard| shard.values())
+        self.parts.iter().flat_map(|shard| shard.values())
     }
 
     fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(before.business(&id(7).to_string()).unwrap().name, "business 7");
         assert_eq!(snapshot.businesses().count(), 1999);
         let shared = |a: &Snapshot, b: &Snapshot| {
-            a.businesses.shards.iter().zip(&b.businesses.shards).filter(|(a, b)| Arc::ptr_eq(a, b)).count()
+            a.businesses.parts.iter().zip(&b.businesses.parts).filter(|(a, b)| Arc::ptr_eq(a, b)).count()
         };
         assert!(shared(&before, &snapshot) >= SHARDS - 2);
     }

@@ -12,7 +12,8 @@ use chacha20poly1305::{
 use zeroize::Zeroizing;
 
 use crate::{
-    business::{BusinessId, Fault},
+    id::BusinessId,
+    rules::Fault,
     secret::{KEY_ID, Key, SecretKeys},
 };
 
@@ -63,7 +64,10 @@ impl fmt::Debug for AccessToken {
 
 impl SecretKeys {
     /// Encrypts a token for one business, with the current key.
-    #[expect(clippy::expect_used, reason = "the cipher fails only beyond 256 GiB; a token has at most 4 KiB")]
+    ///
+    /// # Panics
+    /// Never: the cipher fails only beyond 256 GiB, and a token has at most 4 KiB.
+    #[expect(clippy::expect_used, reason = "the cipher fails only beyond 256 GiB")]
     pub fn seal(&self, business: BusinessId, token: &AccessToken) -> Vec<u8> {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let payload = Payload { msg: token.expose().as_bytes(), aad: business.as_bytes() };

@@ -37,7 +37,7 @@ pub enum ViewEvent<'a> {
     Following,
     /// Kafka or the topic is away, with the reason: the view serves what it has.
     Away(&'a str),
-    /// A message that cannot be taken over: ours to repair, by putting the business again.
+    /// A message that cannot be taken over. The business keeps the value before; putting it again repairs it.
     Unreadable {
         /// Its offset in the directory's topic.
         offset: i64,
@@ -183,8 +183,10 @@ impl<R: Fn(ViewEvent<'_>) + Send + Sync + 'static> Following<R> {
             Step::Taken => false,
             Step::End => true,
             Step::Fault(error) => {
-                tracing::warn!(%error, "the directory's consumer met an error");
-                self.away.get_or_insert_with(Instant::now);
+                if self.away.is_none() {
+                    tracing::warn!(%error, "the directory may be out of reach; what was read is served on");
+                    self.away = Some(Instant::now());
+                }
                 false
             }
         }

@@ -1,0 +1,226 @@
+//! Changing a business: read the topic to its end, apply the change, write, and read it back ([`change`](crate::change)
+//! tells what happens where two do so at once). For the command line; the workers only read.
+
+mod error;
+mod topic;
+
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
+
+pub use error::StoreError;
+use rdkafka::{
+    ClientConfig, Message,
+    message::{BorrowedMessage, Headers},
+};
+use schemas::{DecodeError, Topics};
+use topic::{Reader, Topic};
+
+use crate::{
+    business::{BusinessEntry, ChannelEntry},
+    change::{BASE_HEADER, History, put_key},
+    id::BusinessId,
+    keys::NewKey,
+    snapshot::{Snapshot, Unreadable, id_of, read},
+};
+
+/// How often a change is merged with those of others before a command gives up.
+const ATTEMPTS: usize = 20;
+
+/// The details of a business that `capi business put` sets, all at once.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// For people.
+    pub name: String,
+    /// A disabled business is answered like an unknown one.
+    pub enabled: bool,
+    /// Calls a second; `None` for no limit.
+    pub rate_limit: Option<NonZeroU32>,
+}
+
+/// Every business, and what could not be read.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// In the order of their ids.
+    pub businesses: Vec<Arc<BusinessEntry>>,
+    /// A sentence for each business whose last value cannot be read: it stands as it was before.
+    pub faults: Vec<String>,
+}
+
+/// The directory of a deployment, for reading and changing.
+pub struct Store {
+    topic: Topic,
+}
+
+impl Store {
+    /// The directory of the deployment with these topics. Nothing is asked of Kafka yet.
+    ///
+    /// # Errors
+    /// Where the client's configuration is wrong.
+    pub fn open(config: &ClientConfig, topics: &Topics) -> Result<Self, StoreError> {
+        Ok(Self { topic: Topic::open(config, topics)? })
+    }
+
+    /// Every business.
+    ///
+    /// # Errors
+    /// Where the topic cannot be read to its end.
+    pub async fn list(&self) -> Result<Listing, StoreError> {
+        let (mut snapshot, mut faults) = (Snapshot::default(), BTreeMap::new());
+        let take = |message: &BorrowedMessage<'_>| {
+            let key = message.key().unwrap_or_default();
+            match snapshot.apply(key, message.payload()) {
+                Ok(()) => faults.remove(key),
+                Err(fault) => faults.insert(key.to_vec(), format!("offset {}: {fault}", message.offset())),
+            };
+            Ok(())
+        };
+        self.topic.reader()?.to_end(take).await?;
+        let mut businesses: Vec<_> = snapshot.businesses().cloned().collect();
+        businesses.sort_by_key(|entry| entry.id);
+        Ok(Listing { businesses, faults: faults.into_values().collect() })
+    }
+
+    /// One business.
+    ///
+    /// # Errors
+    /// Where there is none, or the topic cannot be read.
+    pub async fn find(&self, id: BusinessId) -> Result<BusinessEntry, StoreError> {
+        let history = self.history(id, &self.topic.reader()?).await?;
+        history.current().ok_or(StoreError::UnknownBusiness(id))
+    }
+
+    /// Makes a business, or sets the details of one; its channel and keys stay.
+    ///
+    /// # Errors
+    /// Where a rule is broken, or Kafka does not take it.
+    pub async fn put_business(&self, id: BusinessId, details: &Details) -> Result<BusinessEntry, StoreError> {
+        self.change(id, |entry| {
+            let mut entry = entry.unwrap_or_else(|| BusinessEntry::new(id, ""));
+            entry.name.clone_from(&details.name);
+            (entry.enabled, entry.rate_limit) = (details.enabled, details.rate_limit);
+            Ok(entry)
+        })
+        .await
+    }
+
+    /// Gives a business its channel, or replaces it whole.
+    ///
+    /// # Errors
+    /// Where the business is unknown, a rule is broken, or Kafka does not take it.
+    pub async fn put_channel(&self, id: BusinessId, channel: &ChannelEntry) -> Result<BusinessEntry, StoreError> {
+        self.change_known(id, |entry| {
+            entry.channel = Some(channel.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes the channel of a business away; harmless where it has none.
+    ///
+    /// # Errors
+    /// Where the business is unknown, or Kafka does not take it.
+    pub async fn remove_channel(&self, id: BusinessId) -> Result<BusinessEntry, StoreError> {
+        self.change_known(id, |entry| {
+            entry.channel = None;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a business a key. Show its plaintext only once this has returned.
+    ///
+    /// # Errors
+    /// Where the business is unknown, a rule is broken, or Kafka does not take it.
+    pub async fn create_key(&self, id: BusinessId, new: &NewKey) -> Result<BusinessEntry, StoreError> {
+        self.change_known(id, |entry| {
+            put_key(&mut entry.keys, new.key.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Revokes a key from `at`, in Unix milliseconds, on; one that is revoked already stays as it is.
+    ///
+    /// # Errors
+    /// Where the business or the key is unknown, or Kafka does not take it.
+    pub async fn revoke_key(&self, id: BusinessId, key_id: &str, at: i64) -> Result<BusinessEntry, StoreError> {
+        self.change_known(id, |entry| {
+            let key = entry.keys.iter_mut().find(|key| key.key_id == key_id);
+            let key = key.ok_or_else(|| StoreError::UnknownKey { business: id, key_id: key_id.to_owned() })?;
+            key.revoked_at.get_or_insert(at);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_known(
+        &self,
+        id: BusinessId,
+        change: impl Fn(&mut BusinessEntry) -> Result<(), StoreError>,
+    ) -> Result<BusinessEntry, StoreError> {
+        self.change(id, |entry| {
+            let mut entry = entry.ok_or(StoreError::UnknownBusiness(id))?;
+            change(&mut entry)?;
+            Ok(entry)
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        id: BusinessId,
+        change: impl Fn(Option<BusinessEntry>) -> Result<BusinessEntry, StoreError>,
+    ) -> Result<BusinessEntry, StoreError> {
+        let reader = self.topic.reader()?;
+        let mut history = self.history(id, &reader).await?;
+        let mut changed = change(history.current())?;
+        for _ in 0..ATTEMPTS {
+            changed.check()?;
+            let own = self.topic.write(&changed, history.base()).await?;
+            let merge = |message: &BorrowedMessage<'_>| {
+                take(id, message, |value| history.merge(message.offset(), base(message), value))
+            };
+            reader.through(own, merge).await?;
+            let merged = change(history.current())?;
+            if merged == changed {
+                return Ok(changed);
+            }
+            changed = merged;
+        }
+        Err(StoreError::Contended(id))
+    }
+
+    /// What the topic holds of one business.
+    async fn history(&self, id: BusinessId, reader: &Reader<'_>) -> Result<History, StoreError> {
+        let mut history = History::default();
+        let read = |message: &BorrowedMessage<'_>| take(id, message, |value| history.read(message.offset(), value));
+        reader.to_end(read).await?;
+        Ok(history)
+    }
+}
+
+/// Hands the value of a message on, `None` for a tombstone, where it is about `id`. What cannot be read is skipped as
+/// the workers skip it, but for what a later release wrote.
+fn take(
+    id: BusinessId,
+    message: &BorrowedMessage<'_>,
+    value: impl FnOnce(Option<BusinessEntry>),
+) -> Result<(), StoreError> {
+    if id_of(message.key().unwrap_or_default()).ok() != Some(id) {
+        return Ok(());
+    }
+    match message.payload().map(|payload| read(id, payload)).transpose() {
+        Ok(read) => value(read),
+        Err(Unreadable::Value(fault @ DecodeError::UnknownSchema(_))) => {
+            return Err(StoreError::Newer { business: id, fault });
+        }
+        Err(fault) => tracing::warn!(business_id = %id, %fault, "a value cannot be read: the one before stands"),
+    }
+    Ok(())
+}
+
+/// The offset of the value that a message was made from.
+fn base(message: &BorrowedMessage<'_>) -> Option<i64> {
+    let headers = message.headers()?;
+    let base = headers.iter().find(|header| header.key == BASE_HEADER)?;
+    std::str::from_utf8(base.value?).ok()?.parse().ok()
+}

@@ -1,0 +1,41 @@
+//! Why the directory was not read or changed.
+
+use schemas::DecodeError;
+
+use crate::{id::BusinessId, rules::Fault};
+
+/// Why a business was not read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such business.
+    #[error("there is no business {0}")]
+    UnknownBusiness(BusinessId),
+    /// The business has no such key.
+    #[error("business {business} has no key {key_id}")]
+    UnknownKey {
+        /// The business.
+        business: BusinessId,
+        /// The key's public id.
+        key_id: String,
+    },
+    /// The change would break a rule.
+    #[error(transparent)]
+    Rule(#[from] Fault),
+    /// A later release has written this business: changing it here would undo what this one does not know of.
+    #[error("business {business} was written by a later release: {fault}")]
+    Newer {
+        /// The business.
+        business: BusinessId,
+        /// What this release does not know.
+        fault: DecodeError,
+    },
+    /// Too many others change the business: nothing is lost, but whose change stands is not known.
+    #[error("others kept changing business {0} meanwhile: look at it, and repeat the command where it did not take")]
+    Contended(BusinessId),
+    /// The directory's topic does not exist.
+    #[error("topic {0} does not exist: run `capi setup`")]
+    NotSetUp(String),
+    /// Kafka cannot be reached or refuses; a change may or may not have been written, and the command may be repeated.
+    #[error("Kafka is not available: {0}")]
+    Unavailable(String),
+}
