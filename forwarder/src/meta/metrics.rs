@@ -1,0 +1,84 @@
+//! What the way to Meta measures. Labels are bounded: never a dataset, a business or a text of Meta's.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use super::{answer::Answer, job::Report};
+
+/// Requests to Meta, by `class` of their answer.
+const REQUESTS: &str = "capi_forwarder_meta_requests_total";
+/// Events in one request.
+const EVENTS: &str = "capi_forwarder_meta_request_events";
+/// Seconds from the start of a request to the end of its answer, by `class`: failures too.
+const SECONDS: &str = "capi_forwarder_meta_request_seconds";
+/// Events that left the dispatcher, by `report`.
+const REPORTS: &str = "capi_forwarder_meta_reports_total";
+/// Events from admission to report.
+const HELD: &str = "capi_forwarder_meta_events_held";
+/// Datasets with a queue.
+const DATASETS: &str = "capi_forwarder_meta_datasets";
+/// Times a dataset was closed for a while, by `class` of the cause.
+const PAUSES: &str = "capi_forwarder_meta_pauses_total";
+/// Datasets that are closed now.
+const PAUSED: &str = "capi_forwarder_meta_datasets_paused";
+/// Batches that Meta counted short: events of which nobody knows whether Meta has them. Each is worth an alert.
+const COUNTED_SHORT: &str = "capi_forwarder_meta_batches_counted_short_total";
+
+/// Names each metric for people. Call once, after the recorder is installed.
+pub fn describe() {
+    describe_counter!(REQUESTS, "Requests to Meta, by class of their answer");
+    describe_histogram!(EVENTS, "Events in one request to Meta");
+    describe_histogram!(SECONDS, "Seconds from the start of a request to the end of its answer, by class");
+    describe_counter!(REPORTS, "Events that left the dispatcher, by report");
+    describe_gauge!(HELD, "Events in the dispatcher, from admission to report");
+    describe_gauge!(DATASETS, "Datasets with a queue");
+    describe_counter!(PAUSES, "Times a dataset was closed for a while, by class of the cause");
+    describe_gauge!(PAUSED, "Datasets that are closed now");
+    describe_counter!(COUNTED_SHORT, "Batches of which Meta counted fewer events than were sent");
+}
+
+pub(super) fn answered(answer: &Answer, events: usize) {
+    let class = answer.class.as_str();
+    counter!(REQUESTS, "class" => class).increment(1);
+    histogram!(SECONDS, "class" => class).record(answer.took);
+    // At most a request's events.
+    #[expect(clippy::cast_precision_loss)]
+    histogram!(EVENTS).record(events as f64);
+}
+
+pub(super) fn reported(report: &Report) {
+    counter!(REPORTS, "report" => report.as_str()).increment(1);
+}
+
+pub(super) fn counted_short() {
+    counter!(COUNTED_SHORT).increment(1);
+}
+
+/// A number of things that are there now: counted up when made, and down when dropped.
+#[derive(Debug)]
+pub(super) struct Present(&'static str);
+
+impl Present {
+    pub(super) fn event() -> Self {
+        Self::of(HELD)
+    }
+
+    pub(super) fn dataset() -> Self {
+        Self::of(DATASETS)
+    }
+
+    pub(super) fn pause(class: &'static str) -> Self {
+        counter!(PAUSES, "class" => class).increment(1);
+        Self::of(PAUSED)
+    }
+
+    fn of(name: &'static str) -> Self {
+        gauge!(name).increment(1.0);
+        Self(name)
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        gauge!(self.0).decrement(1.0);
+    }
+}
