@@ -60,9 +60,9 @@ impl Sandbox {
         let Some(times) = wish.times else { return true };
         let mut uses = held(&self.0.uses);
         let key = uses.hasher.hash_one(click_id);
-        let used = uses.by_click_id.entry(key).or_default();
-        let granted = *used < times;
-        *used += u32::from(granted);
+        let granted_before = uses.by_click_id.entry(key).or_default();
+        let granted = *granted_before < times;
+        *granted_before += u32::from(granted);
         granted
     }
 

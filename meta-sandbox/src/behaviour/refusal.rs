@@ -147,10 +147,7 @@ impl Refusal {
     pub(crate) fn body(&self, drawn: &Drawn<'_>) -> Result<Vec<u8>, serde_json::Error> {
         let blame = || json!({"blame_field_specs": [["data"]], "ctwa_clid": drawn.click_id});
         let error = ErrorBody {
-            message: match self.echo {
-                true => format!("{} (ctwa_clid {}, access_token {})", self.message, drawn.click_id, drawn.token),
-                false => self.message.replace("{dataset}", drawn.dataset),
-            },
+            message: self.message_to(drawn),
             kind: self.kind,
             is_transient: self.transient,
             code: self.code,
@@ -165,6 +162,14 @@ impl Refusal {
             fbtrace_id: drawn.fbtrace_id,
         };
         serde_json::to_vec(&Body { error })
+    }
+
+    fn message_to(&self, drawn: &Drawn<'_>) -> String {
+        if self.echo {
+            format!("{} (ctwa_clid {}, access_token {})", self.message, drawn.click_id, drawn.token)
+        } else {
+            self.message.replace("{dataset}", drawn.dataset)
+        }
     }
 
     /// The headers that come with it.

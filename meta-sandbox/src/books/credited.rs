@@ -212,21 +212,21 @@ impl Credit {
 
 impl Filter {
     fn takes(&self, credit: &Credit) -> bool {
-        matches(&self.dataset, &credit.dataset)
-            && matches(&self.event_id, &credit.event_id)
-            && matches(&self.event_name, &credit.event_name)
-            && matches(&self.ctwa_clid, &credit.click_id)
+        matches(self.dataset.as_deref(), &credit.dataset)
+            && matches(self.event_id.as_deref(), &credit.event_id)
+            && matches(self.event_name.as_deref(), &credit.event_name)
+            && matches(self.ctwa_clid.as_deref(), &credit.click_id)
     }
 
     fn takes_order(&self, order: &OrderCount) -> bool {
-        matches(&self.dataset, &order.dataset)
-            && matches(&self.event_id, &order.event_id)
-            && matches(&self.event_name, &order.event_name)
+        matches(self.dataset.as_deref(), &order.dataset)
+            && matches(self.event_id.as_deref(), &order.event_id)
+            && matches(self.event_name.as_deref(), &order.event_name)
     }
 }
 
-fn matches(asked: &Option<String>, found: &str) -> bool {
-    asked.as_deref().is_none_or(|asked| asked == found)
+fn matches(asked: Option<&str>, found: &str) -> bool {
+    asked.is_none_or(|asked| asked == found)
 }
 
 #[cfg(test)]

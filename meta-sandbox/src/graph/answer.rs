@@ -6,7 +6,7 @@ use axum::{
     body::{Body, Bytes},
     response::Response,
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{HeaderValue, StatusCode, header};
 use rand::{Rng, distr::Alphanumeric};
 use serde::Serialize;
@@ -26,7 +26,7 @@ const MIB: usize = 1 << 20;
 static BLANKS: [u8; MIB] = [b' '; MIB];
 
 #[derive(Serialize)]
-struct Received<'a> {
+struct Success<'a> {
     events_received: usize,
     messages: [&'a str; 0],
     fbtrace_id: &'a str,
@@ -46,10 +46,9 @@ pub(super) fn status(behaviour: &Behaviour) -> Option<u16> {
 pub(super) async fn give(request: &Request, plan: &Plan, received: usize, click_id: &str, line: &Line) -> Response {
     let fbtrace_id = fbtrace_id();
     match &plan.behaviour.reply {
-        Reply::Received | Reply::Slow | Reply::DropEvent | Reply::DropAll => json(
-            200,
-            serde_json::to_vec(&Received { events_received: received, messages: [], fbtrace_id: &fbtrace_id }),
-        ),
+        Reply::Received | Reply::Slow | Reply::DropEvent | Reply::DropAll => {
+            json(200, serde_json::to_vec(&Success { events_received: received, messages: [], fbtrace_id: &fbtrace_id }))
+        }
         Reply::Refused(refusal) => {
             let dataset = &request.dataset;
             let regain_minutes = plan.number;
@@ -109,14 +108,19 @@ fn page(status: u16, content_type: &'static str, body: Body) -> Response {
 fn huge() -> Body {
     let start = Bytes::from_static(br#"{"events_received":1,"messages":["#);
     let blanks = std::iter::repeat_n(Bytes::from_static(&BLANKS), HUGE_MIB);
-    let end = Bytes::from_static(br#"]}"#);
+    let end = Bytes::from_static(br"]}");
     Body::from_stream(stream::iter(std::iter::once(start).chain(blanks).chain([end]).map(Ok::<_, Infallible>)))
 }
 
-/// A Content-Length that the body does not reach: the fault in the stream makes the server close the connection.
+/// A Content-Length that the body does not reach: the fault in the stream makes the server close the connection. The
+/// pause before it is what makes the server send the first part.
 fn cut_short() -> Response {
-    let start = Ok(Bytes::from_static(br#"{"events_received":1,"#));
-    let body = Body::from_stream(stream::iter([start, Err(io::Error::from(io::ErrorKind::ConnectionAborted))]));
+    let start = stream::iter([Ok(Bytes::from_static(br#"{"events_received":1,"#))]);
+    let fault = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionAborted))
+    });
+    let body = Body::from_stream(start.chain(fault));
     let mut response = page(200, JSON, body);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("82"));
     response

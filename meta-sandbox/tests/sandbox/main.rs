@@ -1,0 +1,8 @@
+//! The sandbox over real sockets.
+
+mod answers;
+mod batches;
+mod control;
+mod harness;
+mod lines;
+mod refusals;
