@@ -21,9 +21,9 @@ async fn last_words(sandbox: &Harness, click_id: &str) -> (Vec<u8>, Option<Error
         body.len()
     );
     stream.write_all((head + &body).as_bytes()).await.unwrap();
-    let mut heard = Vec::new();
-    let ended = stream.read_to_end(&mut heard).await;
-    (heard, ended.err().map(|fault| fault.kind()))
+    let mut words = Vec::new();
+    let ended = stream.read_to_end(&mut words).await;
+    (words, ended.err().map(|fault| fault.kind()))
 }
 
 #[tokio::test]
@@ -48,9 +48,9 @@ async fn a_reset_once_was_counted_once_and_again() {
 #[tokio::test]
 async fn an_answer_that_is_cut_short_ends_before_its_length() {
     let sandbox = Harness::start().await;
-    let (heard, _) = last_words(&sandbox, "sandbox-cut-short-counted").await;
-    let heard = String::from_utf8(heard).unwrap().to_ascii_lowercase();
-    assert!(heard.starts_with("http/1.1 200") && heard.contains("content-length: 82"), "{heard}");
+    let (words, _) = last_words(&sandbox, "sandbox-cut-short-counted").await;
+    let words = String::from_utf8(words).unwrap().to_ascii_lowercase();
+    assert!(words.starts_with("http/1.1 200") && words.contains("content-length: 82"), "{words}");
     let response = sandbox.send(&[purchase("sandbox-cut-short", "1")]).await;
     assert!(match response {
         Ok(response) => response.bytes().await.is_err(),
