@@ -1,1 +1,28 @@
-//! Placeholder.
+//! What every worker stands on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`run`] | a worker's life: settings, telemetry, runtime, admin address, drain, exit code |
+//! | [`settings`] | settings that workers share, and how a fault in one is told |
+//! | [`properties`] | the file of librdkafka properties |
+//! | [`telemetry`] | logs, traces, metrics |
+//! | [`trace`] | trace context in Kafka and HTTP headers |
+//! | [`health`], [`admin`] | readiness, and where it is asked |
+//! | [`shutdown`] | the wish to end |
+//! | [`producer`] | writing to Kafka: done, not done, unknown |
+//! | [`topics`] | what Kafka has, checked at boot |
+//! | [`dead_letters`] | where unreadable messages go |
+
+pub mod admin;
+pub mod dead_letters;
+pub mod health;
+pub mod producer;
+pub mod properties;
+pub mod run;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod topics;
+pub mod trace;
+
+pub use run::Worker;

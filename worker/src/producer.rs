@@ -1,0 +1,274 @@
+//! Writing to Kafka. Every produce names its partition, and every result says one of three things: written, not written,
+//! unknown.
+
+use std::time::Duration;
+
+use rdkafka::{
+    ClientConfig, ClientContext, Statistics,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    message::OwnedHeaders,
+    producer::{FutureProducer, FutureRecord, Producer as _, future_producer::DeliveryFuture},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::health::Dependency;
+
+/// How long to wait before a full local queue is tried again.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
+/// Messages that may wait in the local queue.
+const QUEUE_MESSAGES: &str = "200000";
+/// KiB that may wait in the local queue.
+const QUEUE_KBYTES: &str = "131072";
+
+/// How long a message may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// At most this long; after that its outcome is unknown.
+    Bounded(Duration),
+    /// As long as it takes: it lands, or the process ends for another reason.
+    Endless,
+}
+
+/// A message on its way.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// The key.
+    pub key: &'a [u8],
+    /// The payload.
+    pub payload: &'a [u8],
+    /// The headers.
+    pub headers: OwnedHeaders,
+}
+
+/// Where a message landed: all in-sync replicas have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+/// Why a message was not acknowledged.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProduceError {
+    /// It is definitely not in the log, and would be refused again.
+    #[error("not written: {0}")]
+    NotWritten(KafkaError),
+    /// It may be in the log, or still arrive there.
+    #[error("perhaps not written: {0}")]
+    Unknown(KafkaError),
+    /// The producer can do nothing any more: the process must end.
+    #[error("the producer failed for good: {0}")]
+    Fatal(KafkaError),
+}
+
+/// An idempotent producer that waits for all in-sync replicas.
+#[derive(Clone)]
+pub struct Producer {
+    inner: FutureProducer<Reporter>,
+    patience: Patience,
+}
+
+impl Producer {
+    /// `linger` is how long a message may wait for company; `health` is told whether brokers answer.
+    ///
+    /// # Errors
+    /// Where the configuration is unusable.
+    pub fn new(
+        mut config: ClientConfig,
+        linger: Duration,
+        patience: Patience,
+        health: Dependency,
+    ) -> KafkaResult<Self> {
+        let timeout = match patience {
+            Patience::Bounded(limit) => limit.as_millis().max(1),
+            Patience::Endless => 0,
+        };
+        config
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("compression.type", "lz4")
+            .set("linger.ms", linger.as_millis().to_string())
+            .set("message.timeout.ms", timeout.to_string())
+            .set("queue.buffering.max.messages", QUEUE_MESSAGES)
+            .set("queue.buffering.max.kbytes", QUEUE_KBYTES)
+            .set("statistics.interval.ms", "1000");
+        Ok(Self { inner: config.create_with_context(Reporter { health })?, patience })
+    }
+
+    /// Writes a message: waits for room in the local queue, then until all in-sync replicas have it.
+    ///
+    /// # Errors
+    /// Where it was not acknowledged, within the producer's patience.
+    pub async fn send(&self, message: Outgoing<'_>) -> Result<Delivered, ProduceError> {
+        let delivery = self.enqueue(message).await?;
+        match delivery.await {
+            Ok(Ok(delivery)) => Ok(Delivered { partition: delivery.partition, offset: delivery.offset }),
+            Ok(Err((error, _message))) => Err(self.failure(error)),
+            Err(_gone) => Err(ProduceError::Unknown(KafkaError::Canceled)),
+        }
+    }
+
+    async fn enqueue(&self, message: Outgoing<'_>) -> Result<DeliveryFuture, ProduceError> {
+        let began = Instant::now();
+        let mut record = FutureRecord::to(message.topic)
+            .partition(message.partition)
+            .key(message.key)
+            .payload(message.payload)
+            .headers(message.headers);
+        loop {
+            match self.inner.send_result(record) {
+                Ok(delivery) => return Ok(delivery),
+                Err((error, again)) if queue_full(&error) && self.has_patience(began) => {
+                    record = again;
+                    sleep(QUEUE_FULL_PAUSE).await;
+                }
+                Err((error, _)) => return Err(self.failure(error)),
+            }
+        }
+    }
+
+    fn has_patience(&self, began: Instant) -> bool {
+        match self.patience {
+            Patience::Bounded(limit) => began.elapsed() < limit,
+            Patience::Endless => true,
+        }
+    }
+
+    fn failure(&self, error: KafkaError) -> ProduceError {
+        if self.inner.client().fatal_error().is_some() {
+            return ProduceError::Fatal(error);
+        }
+        match error.rdkafka_error_code() {
+            Some(code) if is_refusal(code) => ProduceError::NotWritten(error),
+            Some(RDKafkaErrorCode::Fatal) => ProduceError::Fatal(error),
+            _ => ProduceError::Unknown(error),
+        }
+    }
+
+    /// Messages that are not acknowledged yet.
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.inner.in_flight_count()).unwrap_or_default()
+    }
+
+    /// Waits for what is not acknowledged yet, for `limit` at most.
+    pub async fn flush(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        while self.in_flight() > 0 && Instant::now() < until {
+            sleep(QUEUE_FULL_PAUSE).await;
+        }
+    }
+}
+
+fn queue_full(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
+}
+
+/// Whether the message definitely did not and will not arrive.
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{
+        InvalidMessage, InvalidMessageSize, InvalidRecord, InvalidTopic, MessageBatchTooLarge, MessageSizeTooLarge,
+        PolicyViolation, PurgeQueue, QueueFull, TopicAuthorizationFailed, UnknownPartition, UnknownTopic,
+        UnknownTopicOrPartition,
+    };
+    matches!(
+        code,
+        InvalidMessage
+            | InvalidMessageSize
+            | InvalidRecord
+            | InvalidTopic
+            | MessageBatchTooLarge
+            | MessageSizeTooLarge
+            | PolicyViolation
+            | PurgeQueue
+            | QueueFull
+            | TopicAuthorizationFailed
+            | UnknownPartition
+            | UnknownTopic
+            | UnknownTopicOrPartition
+    )
+}
+
+/// Tells a health entry whether brokers answer: the client looks once a second.
+pub struct Reporter {
+    health: Dependency,
+}
+
+impl ClientContext for Reporter {
+    fn stats(&self, statistics: Statistics) {
+        let answers = statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP");
+        if answers {
+            self.health.up();
+        } else {
+            self.health.down("no broker answers");
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka client");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::health::Health;
+
+    fn producer(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>, patience: Patience) -> Producer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        config.set("reconnect.backoff.max.ms", "100");
+        Producer::new(config, Duration::ZERO, patience, Health::default().dependency("kafka")).unwrap()
+    }
+
+    fn message(payload: &[u8]) -> Outgoing<'_> {
+        Outgoing { topic: "t", partition: 0, key: b"k", payload, headers: OwnedHeaders::new() }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_message_is_written_where_its_partition_says() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 3, 1).unwrap();
+        let producer = producer(&cluster, Patience::Bounded(Duration::from_secs(10)));
+        let delivered = producer.send(Outgoing { partition: 2, ..message(b"x") }).await.unwrap();
+        assert_eq!((delivered.partition, delivered.offset), (2, 0));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_time_out_is_unknown_and_never_not_written() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let producer = producer(&cluster, Patience::Bounded(Duration::from_millis(300)));
+        cluster.broker_down(1).unwrap();
+        assert!(matches!(producer.send(message(b"x")).await, Err(ProduceError::Unknown(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn without_a_time_out_a_message_lands_when_the_broker_is_back() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let producer = producer(&cluster, Patience::Endless);
+        cluster.broker_down(1).unwrap();
+        let (sent, ()) = tokio::join!(producer.send(message(b"x")), async {
+            sleep(Duration::from_millis(500)).await;
+            cluster.broker_up(1).unwrap();
+        });
+        assert!(sent.is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_too_large_is_not_written() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let producer = producer(&cluster, Patience::Endless);
+        let large = vec![0; 2_000_000];
+        assert!(matches!(producer.send(message(&large)).await, Err(ProduceError::NotWritten(_))));
+    }
+}

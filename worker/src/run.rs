@@ -1,0 +1,156 @@
+//! A worker's life: settings are checked whole, telemetry is set up, the admin address opens, the worker runs; SIGTERM or
+//! SIGINT asks it to end, and it has 25 s for that.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+
+use crate::{
+    admin,
+    health::Health,
+    settings::Settings,
+    shutdown::Shutdown,
+    telemetry::{self, Telemetry},
+};
+
+/// Settings that cannot work (`EX_USAGE` of sysexits).
+const EXIT_USAGE: u8 = 64;
+/// How long a worker may take to end: within the 25 s that an orchestrator is promised, with the flush of traces after.
+const DRAIN: Duration = Duration::from_secs(23);
+/// How long the last spans may take.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// What a worker is given.
+#[derive(Clone)]
+pub struct Worker {
+    /// Asks it to end.
+    pub shutdown: Shutdown,
+    /// Where it says how it is.
+    pub health: Health,
+}
+
+/// Runs a worker from its `main`, and gives its exit code: 0 after a drain, 64 for settings, 1 else.
+pub fn main<S, F>(program: &'static str, run: impl FnOnce(S, Worker) -> F) -> ExitCode
+where
+    S: Settings,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let settings = match read_settings::<S>() {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    match live(program, settings, run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{program} ends: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the log is not set up before the settings are known to be good")]
+fn read_settings<S: Settings>() -> Result<S, ExitCode> {
+    let settings = S::try_parse().map_err(|error| {
+        // Where stdout or stderr is closed, the exit code still speaks.
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+    })?;
+    let faults = settings.check();
+    if faults.is_empty() {
+        return Ok(settings);
+    }
+    for fault in faults {
+        eprintln!("error: {fault}");
+    }
+    Err(ExitCode::from(EXIT_USAGE))
+}
+
+fn live<S, F>(program: &'static str, settings: S, run: impl FnOnce(S, Worker) -> F) -> anyhow::Result<()>
+where
+    S: Settings,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let telemetry = telemetry::init(program, settings.log())?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let ended = runtime.block_on(serve(program, settings, run, &telemetry));
+    flush(telemetry);
+    // What still runs in the background ends with the process.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended
+}
+
+async fn serve<S, F>(
+    program: &'static str,
+    settings: S,
+    run: impl FnOnce(S, Worker) -> F,
+    telemetry: &Telemetry,
+) -> anyhow::Result<()>
+where
+    S: Settings,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let shutdown = Shutdown::default();
+    let health = Health::new(shutdown.clone());
+    open_admin(settings.admin_listen(), &health, telemetry).await?;
+    listen_for_signals(shutdown.clone())?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "{program} starts");
+    let work = run(settings, Worker { shutdown: shutdown.clone(), health });
+    tokio::pin!(work);
+    tokio::select! {
+        ended = &mut work => return ended,
+        () = shutdown.requested() => tracing::info!("draining"),
+    }
+    timeout(DRAIN, work).await.context("the drain ran out: what was in flight comes again")??;
+    tracing::info!("drained");
+    Ok(())
+}
+
+async fn open_admin(address: SocketAddr, health: &Health, telemetry: &Telemetry) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let router = admin::router(health.clone(), telemetry.metrics.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let metrics = telemetry.metrics.clone();
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            tick.tick().await;
+            metrics.run_upkeep();
+        }
+    });
+    Ok(())
+}
+
+/// The first signal asks for a drain, the second ends the process at once.
+fn listen_for_signals(shutdown: Shutdown) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        for asked in 0.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if asked > 0 {
+                std::process::exit(1);
+            }
+            shutdown.request();
+        }
+    });
+    Ok(())
+}
+
+/// The exporter blocks, and may hang on a receiver that is away: it gets a thread and a second.
+fn flush(telemetry: Telemetry) {
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        telemetry.flush();
+        // Nobody may be waiting any more.
+        let _ = done.send(());
+    });
+    let _ = wait.recv_timeout(FLUSH);
+}

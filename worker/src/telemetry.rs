@@ -1,0 +1,106 @@
+//! Logs on stderr, traces over OTLP where the standard environment names a receiver, metrics for Prometheus.
+
+use std::io::{IsTerminal as _, stderr};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use opentelemetry::{global, trace::TracerProvider as _};
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Buckets of histograms whose names end in `_seconds`.
+const SECONDS: &[f64] =
+    &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 600.0, 3600.0];
+/// Buckets of every other histogram: sizes and counts.
+const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 10_000.0, 100_000.0, 1_000_000.0];
+
+/// What is running for a worker's telemetry.
+pub struct Telemetry {
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Why telemetry cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The OTLP exporter's environment is wrong.
+    #[error("traces: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The metrics recorder was installed before, or its buckets are wrong.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// A logger was installed before.
+    #[error("logs: {0}")]
+    Logs(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sets up logs, traces and metrics, once for the process.
+///
+/// # Errors
+/// Where one of them is wrongly configured.
+pub fn init(program: &'static str, log: &LogSettings) -> Result<Telemetry, TelemetryError> {
+    let traces = tracer(program)?;
+    let layer = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(program)));
+    tracing_subscriber::registry().with(layer.with_filter(spans_of_ours())).with(log_layer(log)).try_init()?;
+    let metrics = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .set_buckets(SIZES)?
+        .install_recorder()?;
+    metrics::gauge!("capi_build_info", "program" => program, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(Telemetry { metrics, traces })
+}
+
+/// The libraries' spans say nothing of a call.
+fn spans_of_ours() -> EnvFilter {
+    EnvFilter::new("info,hyper=off,h2=off,reqwest=off,rdkafka=off")
+}
+
+fn log_layer(log: &LogSettings) -> Box<dyn Layer<Registry0> + Send + Sync> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let default = if stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
+    match log.log_format.unwrap_or(default) {
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
+        LogFormat::Text => layer.with_ansi(stderr().is_terminal()).with_filter(filter).boxed(),
+    }
+}
+
+/// What the log layer stands on: the registry with the layer of traces.
+type Registry0 = tracing_subscriber::layer::Layered<
+    tracing_subscriber::filter::Filtered<
+        Option<tracing_opentelemetry::OpenTelemetryLayer<Registry, opentelemetry_sdk::trace::SdkTracer>>,
+        EnvFilter,
+        Registry,
+    >,
+    Registry,
+>;
+
+/// No exporter unless the standard environment names a receiver, so that nothing is tried that nobody asked for.
+fn tracer(program: &'static str) -> Result<Option<SdkTracerProvider>, TelemetryError> {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+    if disabled || !(set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) {
+        return Ok(None);
+    }
+    let mut resource = Resource::builder();
+    if !set("OTEL_SERVICE_NAME") {
+        resource = resource.with_service_name(program);
+    }
+    let exporter = SpanExporter::builder().with_http().build()?;
+    Ok(Some(SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build()))
+}
+
+impl Telemetry {
+    /// Sends the spans that wait. Blocks for as long as the exporter's time-out at most.
+    pub fn flush(&self) {
+        if let Some(traces) = &self.traces
+            && let Err(error) = traces.shutdown()
+        {
+            tracing::warn!(%error, "the last spans are lost");
+        }
+    }
+}
