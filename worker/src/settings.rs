@@ -34,8 +34,8 @@ pub trait Settings: clap::Parser {
 /// How a program logs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogSettings {
-    /// One JSON object a line, or text for people; the default is text where stderr is a terminal [env: RUST_LOG sets
-    /// the level, default info]
+    /// One JSON object a line, or text for people; the default is text where stderr is a terminal. `RUST_LOG` sets the
+    /// level, default info
     #[arg(long, env = "CAPI_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 }

@@ -194,19 +194,28 @@ mod tests {
 
     #[test]
     fn a_missing_topic_names_the_command_that_makes_it() {
-        let fault = check(|counts| drop(counts.remove("t.orders"))).unwrap_err();
+        let fault = check(|counts| {
+            counts.remove("t.orders");
+        })
+        .unwrap_err();
         assert!(fault.to_string().contains("`capi setup`"), "{fault}");
     }
 
     #[test]
     fn unequal_counts_are_refused() {
-        let fault = check(|counts| drop(counts.insert("t.events.retry.2".into(), 6))).unwrap_err();
+        let fault = check(|counts| {
+            counts.insert("t.events.retry.2".into(), 6);
+        })
+        .unwrap_err();
         assert!(matches!(fault, TopicFault::Unequal { second_count: 6, .. }));
     }
 
     #[test]
     fn the_directory_has_one_partition() {
-        let fault = check(|counts| drop(counts.insert("t.directory".into(), 2))).unwrap_err();
+        let fault = check(|counts| {
+            counts.insert("t.directory".into(), 2);
+        })
+        .unwrap_err();
         assert!(matches!(fault, TopicFault::NotOne { count: 2, .. }));
     }
 }
