@@ -1,5 +1,5 @@
 //! The dispatcher: a queue for each dataset, shared by all partitions of the process, so that a slow or dead dataset
-//! delays no other (invariant 6; tests `a_dead_dataset_delays_no_other`, `a_share_moves_what_is_over_it_away`).
+//! delays no other (invariant 6; tests `a_dead_dataset_delays_no_other`, `what_is_over_a_share_is_not_let_in`).
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -23,9 +23,6 @@ use super::{
     ticket::Ticket,
     wire::Wire,
 };
-
-/// When an event that is over its share may come again, where nothing else says.
-const FULL: Duration = Duration::from_secs(5);
 
 /// How much may be going on at once.
 #[derive(Clone, Debug)]
@@ -61,13 +58,13 @@ impl Limits {
 /// Why an event is not let in. No intent is to be written then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverShare {
-    /// Its dataset's queue is full, or closed by a throttle, a block or the breaker: the event belongs in a tier.
-    Dataset {
-        /// When the dataset is worth another try.
+    /// The room of its dataset, or of the process, is full: a healthy Meta makes room within a moment.
+    Full,
+    /// Its dataset is closed by a throttle, a block or the breaker.
+    Paused {
+        /// How long until it is worth another try.
         retry_after: Duration,
     },
-    /// The process is full: its consumers should wait.
-    Process,
 }
 
 /// The way to Meta. Clones share everything.
@@ -128,7 +125,7 @@ impl Dispatcher {
     /// may fill three quarters of a room. A business without a channel is let in, and told so by the report.
     ///
     /// # Errors
-    /// Where the event is over its dataset's share, or the process is full.
+    /// Where the event is over its dataset's share, or the dataset is closed.
     pub fn admit(&self, business_id: &str, lane: Lane, bytes: usize) -> Result<Permit, OverShare> {
         let route = self.0.channels.route(business_id);
         let seat = route.map(|route| self.0.seat(route.key, lane, bytes)).transpose()?;
@@ -173,15 +170,20 @@ impl Shared {
                 Arc::clone(entry.insert(dataset))
             }
         };
-        let full = OverShare::Dataset { retry_after: FULL };
-        let own = dataset.room.take(lane, bytes).ok_or(full)?;
-        let shared = self.room.take(lane, bytes).ok_or(OverShare::Process)?;
+        // The gate comes first: a closed dataset says so even where it is full, for its events should not wait for room.
         let probe = match dataset.gate().admit(Instant::now()) {
             Admission::Free => false,
             Admission::Probe => true,
-            Admission::Closed(retry_after) => return Err(OverShare::Dataset { retry_after }),
+            Admission::Closed(retry_after) => return Err(OverShare::Paused { retry_after }),
         };
-        Ok(Seat { dataset, probe, _places: [own, shared], _counted: Present::event() })
+        let room = || Some([dataset.room.take(lane, bytes)?, self.room.take(lane, bytes)?]);
+        let Some(places) = room() else {
+            if probe {
+                dataset.gate().probe_ended();
+            }
+            return Err(OverShare::Full);
+        };
+        Ok(Seat { dataset, probe, _places: places, _counted: Present::event() })
     }
 
     /// Removes a dataset that nobody has a seat at and that has nothing to remember. False where it must stay.
@@ -219,3 +221,6 @@ impl Drop for Seat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,192 @@
+//! The search against a simple model of Meta: a request goes through if none of its events is bad.
 
+use std::{collections::VecDeque, time::Duration};
+
+use proptest::prelude::*;
+use schemas::MetaError;
+use tokio::time::Instant;
+
+use super::*;
+use crate::meta::{classify::Class, refusals::Refusals, request::MAX_EVENTS};
+
+/// What is wrong with an event of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Good,
+    /// A bad click or a bad field: a fault of the event by its class.
+    Bad(i32),
+    /// A code that may be the event's or the request's.
+    Odd(i32),
+}
+
+impl Kind {
+    fn answer(self) -> Option<Arc<Answer>> {
+        let (class, subcode) = match self {
+            Self::Good => return None,
+            Self::Bad(subcode) => (Class::BadClick, subcode),
+            Self::Odd(subcode) => (Class::Other, subcode),
+        };
+        Some(refusal(class, subcode))
+    }
+}
+
+fn refusal(class: Class, subcode: i32) -> Arc<Answer> {
+    let mut answer = Answer::none(class, String::new());
+    answer.error = Some(MetaError {
+        http_status: 400,
+        code: Some(100),
+        subcode: Some(subcode),
+        message: String::new(),
+        fbtrace_id: String::new(),
+    });
+    Arc::new(answer)
+}
+
+fn subcode(answer: &Answer) -> Option<i32> {
+    answer.error.as_ref()?.subcode
+}
+
+/// What a run ended with.
+#[derive(Debug, Default)]
+struct Ran {
+    accepted: Vec<usize>,
+    rejected: Vec<(usize, Option<i32>)>,
+    requests: usize,
+}
+
+/// Sends all events as the dataset's task does, one request at a time. `alone` are the requests that carried one event.
+fn run(events: &[Kind], size: impl Fn(&mut Refusals) -> usize) -> Ran {
+    let mut ran = Ran::default();
+    let mut refusals = Refusals::default();
+    let mut fresh: VecDeque<usize> = (0..events.len()).collect();
+    let mut due: VecDeque<Batch<usize>> = VecDeque::new();
+    while let Some(batch) = due.pop_front().or_else(|| {
+        let take = size(&mut refusals).min(fresh.len());
+        (take > 0).then(|| Batch::fresh(fresh.drain(..take).collect()))
+    }) {
+        ran.requests += 1;
+        let refused = batch.events.iter().find_map(|event| events[*event].answer());
+        let Some(answer) = refused else {
+            refusals.accepted(batch.events.len());
+            let (accepted, next) = batch.accepted(size(&mut refusals));
+            ran.accepted.extend(accepted);
+            due.extend(next);
+            continue;
+        };
+        if batch.events.len() == 1 {
+            refusals.rejected();
+        }
+        let fault = answer.class.fault().unwrap();
+        let rejection = batch.rejected(&answer, fault, size(&mut refusals));
+        ran.rejected.extend(rejection.verdicts.into_iter().map(|(event, answer)| (event, subcode(&answer))));
+        due.extend(rejection.next);
+        for event in rejection.released.into_iter().rev() {
+            fresh.push_front(event);
+        }
+    }
+    ran
+}
+
+fn adaptive(refusals: &mut Refusals) -> usize {
+    refusals.batch_size(Instant::now())
+}
+
+proptest! {
+    /// Every good event is accepted exactly once, every bad one is rejected exactly once with its own error, and the
+    /// search costs at most a path through the halves for each bad event.
+    #[test]
+    fn every_event_gets_its_own_verdict(
+        kinds in prop::collection::vec(
+            prop_oneof![6 => Just(Kind::Good), 1 => (0..5).prop_map(Kind::Bad), 1 => (5..99).prop_map(Kind::Odd)],
+            0..300,
+        ),
+        largest in 1_usize..200,
+    ) {
+        // Odd events with one number are taken for the request's fault by design: here each has its own.
+        let mut kinds = kinds;
+        for (at, kind) in kinds.iter_mut().enumerate() {
+            if let Kind::Odd(number) = kind {
+                *number = 1000 + i32::try_from(at).unwrap();
+            }
+        }
+        let mut ran = run(&kinds, |_| largest);
+        ran.accepted.sort_unstable();
+        ran.rejected.sort_unstable();
+        let good: Vec<_> = (0..kinds.len()).filter(|at| kinds[*at] == Kind::Good).collect();
+        let bad: Vec<_> = (0..kinds.len())
+            .filter_map(|at| kinds[at].answer().map(|answer| (at, subcode(&answer))))
+            .collect();
+        let depth = usize::try_from(largest.ilog2()).unwrap() + 4;
+        prop_assert!(
+            ran.requests <= kinds.len().div_ceil(largest) + bad.len() * (depth + 2 * depth),
+            "{} requests for {} events, {} bad", ran.requests, kinds.len(), bad.len()
+        );
+        prop_assert_eq!(ran.accepted, good);
+        prop_assert_eq!(ran.rejected, bad);
+    }
+}
+
+/// A generator of its own, so that the figure is the same in every run.
+fn one_in(n: u64, seed: &mut u64) -> bool {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33).is_multiple_of(n)
+}
+
+/// The bound of group testing at 1 % is 0.081 requests an event; the goal is 0.10.
+#[test]
+fn one_bad_event_in_a_hundred_costs_at_most_a_tenth_of_a_request_an_event() {
+    let mut seed = 7;
+    let kinds: Vec<_> = (0..100_000).map(|_| if one_in(100, &mut seed) { Kind::Bad(1) } else { Kind::Good }).collect();
+    let ran = run(&kinds, adaptive);
+    assert_eq!(ran.accepted.len() + ran.rejected.len(), kinds.len());
+    assert!(ran.requests <= 10_000, "{} requests for 100,000 events", ran.requests);
+}
+
+#[test]
+fn good_events_cost_one_request_a_thousand_and_bad_ones_little_more_than_one_each() {
+    assert_eq!(run(&vec![Kind::Good; 10_000], adaptive).requests, 10_000 / MAX_EVENTS);
+    let ran = run(&vec![Kind::Bad(1); 10_000], adaptive);
+    assert!(ran.requests < 10_200, "{} requests for 10,000 bad events", ran.requests);
+}
+
+#[test]
+fn two_witnesses_convict_a_whole_batch() {
+    let ran = run(&[Kind::Odd(3); 500], |_| 500);
+    assert_eq!(ran.requests, 3);
+    assert_eq!(ran.rejected.len(), 500);
+    assert!(ran.rejected.iter().all(|(_, number)| *number == Some(3)));
+}
+
+#[test]
+fn one_event_with_a_mismatch_does_not_convict_the_others() {
+    let mut kinds = [Kind::Good; 500];
+    kinds[0] = Kind::Odd(3);
+    let ran = run(&kinds, |_| 500);
+    assert_eq!(ran.rejected, [(0, Some(3))]);
+    assert_eq!(ran.accepted.len(), 499);
+}
+
+#[test]
+fn a_verdict_on_the_request_is_every_event_s() {
+    let answer = refusal(Class::Token, 463);
+    let rejection = Batch::fresh(vec![1, 2, 3]).rejected(&answer, Fault::Request, 1000);
+    assert_eq!(rejection.verdicts.iter().map(|(event, _)| *event).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(rejection.next.is_none() && rejection.released.is_empty());
+}
+
+#[test]
+fn nothing_follows_for_what_hung_on_a_dissolved_batch() {
+    let answer = refusal(Class::BadClick, 1);
+    let mut half = Batch::fresh(vec![1, 2, 3, 4]).rejected(&answer, Fault::Event, 1000).next.unwrap();
+    assert_eq!(half.dissolve(), [3, 4]);
+    assert!(half.accepted(1000).1.is_none());
+}
+
+/// The wait for a quick retry is the only thing here that takes time; the search itself has no clock.
+#[test]
+fn each_step_has_quick_retries_of_its_own() {
+    let mut batch = Batch::fresh(vec![1, 2]);
+    assert!(batch.retries.next().is_some_and(|wait| wait > Duration::ZERO));
+    let next = batch.rejected(&refusal(Class::BadClick, 1), Fault::Event, 1000).next.unwrap();
+    assert!(next.retries.is_fresh());
+}

@@ -1,0 +1,469 @@
+//! The dispatcher against a scripted Meta, with time paused.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+};
+
+use schemas::{Call, CallId, ConversionEvent, MetaError};
+use tokio::{sync::oneshot, time::sleep};
+
+use super::*;
+use crate::meta::{
+    answer::Answer,
+    channel::{Channel, ChannelFault, Route},
+    classify::Class,
+    client::Bearer,
+    job::Settled,
+    request::Envelope,
+    usage::Usage,
+    wire::Request,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What Meta takes for an answer here.
+const TAKES: Duration = Duration::from_millis(200);
+
+/// A Meta that answers by click id and writes down what it was sent.
+#[derive(Clone, Default)]
+struct Model(Arc<Mutex<Heard>>);
+
+#[derive(Default)]
+struct Heard {
+    /// Click ids of each request, with its dataset and the time of its start.
+    requests: Vec<(String, Vec<String>, Instant)>,
+    /// How often each click id is still to be answered in a way of its own.
+    script: BTreeMap<String, Vec<Class>>,
+    counted: BTreeMap<String, u32>,
+    at_once: usize,
+    most_at_once: usize,
+}
+
+impl Model {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap()
+    }
+
+    /// The next requests that carry this click id are answered so, in turn.
+    fn script(&self, click: &str, classes: &[Class]) {
+        self.heard().script.insert(click.into(), classes.to_vec());
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.heard().requests.iter().map(|(_, clicks, _)| clicks.len()).collect()
+    }
+}
+
+impl Heard {
+    fn class(&mut self, clicks: &[String]) -> Class {
+        for click in clicks {
+            match click.split('-').next() {
+                Some("bad") => return Class::BadClick,
+                Some("silent") => return Class::Unknown,
+                _ => {}
+            }
+            if let Some(script) = self.script.get_mut(click).filter(|script| !script.is_empty()) {
+                return script.remove(0);
+            }
+        }
+        Class::Accepted
+    }
+}
+
+impl Wire for Model {
+    fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>> {
+        let clicks: Vec<_> = request.events.iter().map(|event| event.call.ctwa_clid.clone()).collect();
+        Box::pin(async move {
+            let class = {
+                let mut heard = self.heard();
+                heard.at_once += 1;
+                heard.most_at_once = heard.most_at_once.max(heard.at_once);
+                heard.requests.push((request.key.dataset_id, clicks.clone(), Instant::now()));
+                heard.class(&clicks)
+            };
+            let takes = if class == Class::Unknown { SECOND * 15 } else { TAKES };
+            sleep(takes).await;
+            let mut heard = self.heard();
+            heard.at_once -= 1;
+            if class == Class::Accepted {
+                clicks.into_iter().for_each(|click| *heard.counted.entry(click).or_default() += 1);
+            }
+            answer(class, takes)
+        })
+    }
+}
+
+fn answer(class: Class, took: Duration) -> Answer {
+    let mut answer = Answer { took, ..Answer::none(class, String::new()) };
+    if !matches!(class, Class::Accepted | Class::Dropped | Class::Unknown | Class::NotSent) {
+        answer.error = Some(MetaError {
+            http_status: 400,
+            code: Some(100),
+            subcode: None,
+            message: class.as_str().into(),
+            fbtrace_id: String::new(),
+        });
+    }
+    answer.usage = Usage::default();
+    answer
+}
+
+/// Businesses named `dataset/waba`; `none` has no channel, `dark` an unreadable token.
+#[derive(Clone, Default)]
+struct Book(Arc<AtomicBool>);
+
+impl Channels for Book {
+    fn route(&self, business_id: &str) -> Option<Route> {
+        if business_id == "none" || (business_id == "leaving" && self.0.load(Ordering::SeqCst)) {
+            return None;
+        }
+        let dataset_id = match business_id {
+            "moving" if self.0.load(Ordering::SeqCst) => "elsewhere",
+            _ => business_id.split('/').next().unwrap(),
+        };
+        let key = DatasetKey { graph_version: "v26.0".into(), dataset_id: dataset_id.into() };
+        Some(Route { key, max_concurrency: (business_id == "narrow").then_some(1) })
+    }
+
+    fn channel(&self, business_id: &str) -> Result<Channel, ChannelFault> {
+        if business_id == "dark" {
+            return Err(ChannelFault::TokenUnreadable);
+        }
+        Ok(Channel {
+            route: self.route(business_id).ok_or(ChannelFault::Missing)?,
+            envelope: Envelope { waba_id: business_id.into(), partner_agent: None, test_event_code: None },
+            bearer: Bearer::new("token").unwrap(),
+        })
+    }
+}
+
+/// Events of these tests happened at the epoch, in a world whose clock each test sets.
+static CLOCK_MS: AtomicI64 = AtomicI64::new(0);
+
+struct World {
+    model: Model,
+    book: Book,
+    dispatcher: Dispatcher,
+    fence: Arc<AtomicBool>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Limits::new(|| 0))
+    }
+
+    fn with(limits: Limits) -> Self {
+        let (model, book) = (Model::default(), Book::default());
+        let dispatcher = Dispatcher::new(model.clone(), book.clone(), limits);
+        Self { model, book, dispatcher, fence: Arc::new(AtomicBool::new(true)) }
+    }
+
+    fn send(&self, business: &str, click: &str) -> oneshot::Receiver<Settled> {
+        self.send_in(Lane::Live, business, click)
+    }
+
+    fn send_in(&self, lane: Lane, business: &str, click: &str) -> oneshot::Receiver<Settled> {
+        let permit = self.dispatcher.admit(business, lane, 1000).unwrap();
+        self.submit(permit, business, click)
+    }
+
+    fn submit(&self, permit: Permit, business: &str, click: &str) -> oneshot::Receiver<Settled> {
+        let mut call = Call::blank(CallId::now(), 0);
+        call.business_id = business.into();
+        call.ctwa_clid = click.into();
+        call.event_time = Some(0);
+        let (done, report) = oneshot::channel();
+        self.dispatcher.submit(
+            permit,
+            Job {
+                event: Arc::new(ConversionEvent { call, lane: Lane::Live, progress: None }),
+                start_by: Instant::now() + SECOND * 5,
+                may_send: Arc::clone(&self.fence),
+                span: tracing::Span::none(),
+                done,
+            },
+        );
+        report
+    }
+
+    fn many(&self, business: &str, clicks: impl IntoIterator<Item = String>) -> Vec<oneshot::Receiver<Settled>> {
+        clicks.into_iter().map(|click| self.send(business, &click)).collect()
+    }
+}
+
+fn goods(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|at| format!("good-{at}"))
+}
+
+async fn all(reports: Vec<oneshot::Receiver<Settled>>) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for report in reports {
+        names.push(report.await.unwrap().report.as_str());
+    }
+    names
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_event_leaves_at_once_and_what_waits_goes_together() {
+    let world = World::new();
+    let start = Instant::now();
+    let settled = world.send("narrow", "good").await.unwrap();
+    assert_eq!((settled.report.as_str(), settled.attempts, settled.spent), ("accepted", 1, TAKES));
+    assert_eq!(start.elapsed(), TAKES);
+
+    let first = world.send("narrow", "good");
+    tokio::task::yield_now().await;
+    sleep(Duration::from_millis(1)).await;
+    let reports = world.many("narrow", goods(1500));
+    first.await.unwrap();
+    assert!(all(reports).await.iter().all(|report| *report == "accepted"));
+    assert_eq!(world.model.sizes(), [1, 1, 1000, 500]);
+    assert_eq!(world.dispatcher.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_at_once_are_bounded_for_a_dataset_and_for_the_process() {
+    let mut limits = Limits::new(|| 0);
+    (limits.dataset_requests, limits.process_requests) = (3, 5);
+    let world = World::with(limits);
+    let mut reports = Vec::new();
+    for at in 0..30 {
+        reports.push(world.send(&format!("dataset-{}", at % 3), &format!("good-{at}")));
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(all(reports).await.iter().all(|report| *report == "accepted"));
+    assert_eq!(world.model.heard().most_at_once, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_events_are_found_and_the_good_ones_are_counted_once() {
+    let world = World::new();
+    let name = |at| if at % 250 == 3 { format!("bad-{at}") } else { format!("good-{at}") };
+    let clicks: Vec<_> = (0..1000).map(name).collect();
+    let reports = world.many("1", clicks.clone());
+    for (click, report) in clicks.iter().zip(reports) {
+        let settled = report.await.unwrap();
+        let expected = if click.starts_with("bad") { "rejected" } else { "accepted" };
+        assert_eq!(settled.report.as_str(), expected, "{click}");
+        assert!(!settled.had_unknown);
+    }
+    let heard = world.model.heard();
+    assert_eq!(heard.counted.len(), 996);
+    assert!(heard.counted.values().all(|count| *count == 1));
+    for click in clicks.iter().filter(|click| click.starts_with("bad")) {
+        assert!(heard.requests.iter().any(|(_, sent, _)| sent == std::slice::from_ref(click)), "{click} went alone");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_starts_after_an_intent_s_time() {
+    let world = World::new();
+    // Every request is refused: the search for so many bad events takes longer than the intents live.
+    let start = Instant::now();
+    let reports = world.many("narrow", (0..200).map(|at| format!("bad-{at}")));
+    let reports = all(reports).await;
+    assert!(reports.contains(&"rejected") && reports.contains(&"not_started"), "{reports:?}");
+    assert!(world.model.heard().requests.iter().all(|(_, _, at)| *at - start <= SECOND * 5));
+    assert!(start.elapsed() < SECOND * 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_different_channels_travel_apart() {
+    let world = World::new();
+    let mut reports = world.many("7/a", goods(3));
+    reports.extend(world.many("7/b", goods(2)));
+    assert!(all(reports).await.iter().all(|report| *report == "accepted"));
+    assert_eq!(world.model.sizes(), [3, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_is_read_at_the_time_of_sending() {
+    let world = World::new();
+    assert_eq!(all(vec![world.send("none", "good")]).await, ["no_channel"]);
+    assert_eq!(all(vec![world.send("dark", "good")]).await, ["token_unreadable"]);
+    let leaving = world.dispatcher.admit("leaving", Lane::Live, 1).unwrap();
+    let moving = world.dispatcher.admit("moving", Lane::Live, 1).unwrap();
+    world.book.0.store(true, Ordering::SeqCst);
+    let reports = vec![world.submit(leaving, "leaving", "good"), world.submit(moving, "moving", "good")];
+    assert_eq!(all(reports).await, ["no_channel", "not_started"]);
+    assert!(world.model.heard().requests.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fenced_event_does_not_leave() {
+    let world = World::new();
+    world.fence.store(false, Ordering::SeqCst);
+    assert_eq!(all(vec![world.send("1", "good")]).await, ["not_started"]);
+    assert!(world.model.heard().requests.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_is_checked_before_every_request() {
+    let world = World::with(Limits::new(|| CLOCK_MS.load(Ordering::SeqCst)));
+    world.model.script("good", &[Class::Transient]);
+    let report = world.send("1", "good");
+    sleep(TAKES / 2).await;
+    CLOCK_MS.store(7 * 24 * 3600 * 1000, Ordering::SeqCst);
+    let settled = report.await.unwrap();
+    assert_eq!((settled.report, settled.attempts), (Report::TooOld, 1));
+    assert_eq!(settled.last_error.unwrap().message, "transient");
+}
+
+#[tokio::test(start_paused = true)]
+async fn quick_retries_settle_what_was_transient_or_never_left() {
+    let world = World::new();
+    world.model.script("good", &[Class::Transient, Class::NotSent]);
+    let settled = world.send("1", "good").await.unwrap();
+    assert_eq!((settled.report.as_str(), settled.attempts, settled.had_unknown), ("accepted", 3, false));
+    assert_eq!(settled.spent, TAKES * 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_transient_goes_to_a_tier_without_a_mark() {
+    let world = World::new();
+    world.model.script("good", &[Class::Transient; 9]);
+    let settled = world.send("1", "good").await.unwrap();
+    assert_eq!(settled.report, Report::Retry { class: Class::Transient, after: Duration::ZERO });
+    assert!(!settled.had_unknown);
+    assert!((2..=5).contains(&settled.attempts), "{}", settled.attempts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_unknown_and_no_retry_starts_after_the_deadline() {
+    let world = World::new();
+    let settled = world.send("1", "silent").await.unwrap();
+    assert_eq!((settled.report, settled.attempts, settled.had_unknown), (Report::Unknown, 1, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_closes_the_dataset_and_opens_it_again() {
+    let world = World::new();
+    world.model.script("good", &[Class::Throttled]);
+    let settled = world.send("1", "good").await.unwrap();
+    // Meta named no time: the pause of a second fits into the intent's time.
+    assert_eq!((settled.report.as_str(), settled.attempts), ("accepted", 2));
+
+    world.model.script("good", &[Class::Blocked]);
+    let report = world.send("1", "good").await.unwrap().report;
+    let Report::Retry { class: Class::Blocked, after } = report else { panic!("{report:?}") };
+    assert!(after >= SECOND * 60);
+    let Err(OverShare::Paused { retry_after }) = world.dispatcher.admit("1", Lane::Live, 1) else { panic!("let in") };
+    assert!(retry_after <= after);
+    sleep(after).await;
+    assert_eq!(all(vec![world.send("1", "good")]).await, ["accepted"]);
+    assert_eq!(all(vec![world.send("1", "good")]).await, ["accepted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_at_a_dataset_that_closes_is_told_at_once() {
+    let world = World::new();
+    world.model.script("good", &[Class::Blocked]);
+    let first = world.send("narrow", "good");
+    sleep(Duration::from_millis(1)).await;
+    let waiting = world.send("narrow", "good-2");
+    let start = Instant::now();
+    assert_eq!(all(vec![first, waiting]).await, ["retry", "retry"]);
+    assert!(start.elapsed() <= TAKES);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_dataset_delays_no_other() {
+    let world = World::new();
+    let dead: Vec<_> = (0..2000).map(|at| world.send("dead", &format!("silent-{at}"))).collect();
+    for at in 0..50 {
+        let start = Instant::now();
+        assert_eq!(all(vec![world.send("alive", &format!("good-{at}"))]).await, ["accepted"]);
+        assert_eq!(start.elapsed(), TAKES);
+    }
+    assert!(all(dead).await.iter().all(|report| matches!(*report, "unknown" | "not_started")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_spares_a_dataset_that_does_not_answer() {
+    let world = World::new();
+    for at in 0..10 {
+        let click = format!("good-{at}");
+        world.model.script(&click, &[Class::NotSent; 9]);
+        world.send("1", &click).await.unwrap();
+    }
+    let Err(OverShare::Paused { retry_after }) = world.dispatcher.admit("1", Lane::Live, 1) else { panic!("let in") };
+    sleep(retry_after).await;
+    let probe = world.send("1", "good");
+    assert!(matches!(world.dispatcher.admit("1", Lane::Live, 1), Err(OverShare::Paused { .. })));
+    assert_eq!(all(vec![probe]).await, ["accepted"]);
+    assert!(world.dispatcher.admit("1", Lane::Live, 1).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_a_share_is_not_let_in() {
+    let mut limits = Limits::new(|| 0);
+    limits.dataset = Room { events: 4, bytes: 1 << 20 };
+    limits.process = Room { events: 6, bytes: 1 << 20 };
+    let world = World::with(limits);
+    let permits: Vec<_> = (0..4).map(|_| world.dispatcher.admit("1", Lane::Live, 1).unwrap()).collect();
+    assert!(matches!(world.dispatcher.admit("1", Lane::Live, 1), Err(OverShare::Full)));
+    let _other: Vec<_> = (0..2).map(|_| world.dispatcher.admit("2", Lane::Live, 1).unwrap()).collect();
+    assert!(matches!(world.dispatcher.admit("3", Lane::Live, 1), Err(OverShare::Full)));
+    drop(permits);
+    assert_eq!(world.dispatcher.held(), 2);
+    assert!(world.dispatcher.admit("1", Lane::Live, 1).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_events_go_before_a_backfill_s() {
+    let world = World::new();
+    let first = world.send("narrow", "good");
+    sleep(Duration::from_millis(1)).await;
+    let backfill = world.send_in(Lane::Backfill, "narrow", "good-b");
+    let live = world.send_in(Lane::Live, "narrow", "good-l");
+    all(vec![first, backfill, live]).await;
+    let heard = world.model.heard();
+    let order: Vec<_> = heard.requests.iter().map(|(_, clicks, _)| clicks[0].as_str()).collect();
+    assert_eq!(order, ["good", "good-l", "good-b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_counted_short_is_accepted_and_the_next_events_go_singly() {
+    let world = World::new();
+    world.model.script("good-0", &[Class::Dropped, Class::Dropped]);
+    let settled: Vec<_> = {
+        let mut settled = Vec::new();
+        for report in world.many("1", goods(3)) {
+            settled.push(report.await.unwrap());
+        }
+        settled
+    };
+    assert!(settled.iter().all(|settled| settled.report.as_str() == "counted_short"));
+    assert_eq!(all(world.many("1", goods(3))).await, ["dropped", "accepted", "accepted"]);
+    assert_eq!(world.model.sizes(), [3, 1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_dataset_is_forgotten() {
+    let world = World::new();
+    world.send("1", "good").await.unwrap();
+    let permit = world.dispatcher.admit("2", Lane::Live, 1).unwrap();
+    sleep(SECOND * 200).await;
+    let left: Vec<_> = world.dispatcher.0.registry().keys().map(|key| key.dataset_id.clone()).collect();
+    assert_eq!(left, ["2"]);
+    assert_eq!(all(vec![world.submit(permit, "2", "good")]).await, ["accepted"]);
+    assert_eq!(all(vec![world.send("1", "good")]).await, ["accepted"]);
+}
+
+#[test]
+fn a_ticket_that_is_lost_reports_what_is_known() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (under_way, waiting) = runtime.block_on(async {
+        let world = World::new();
+        let under_way = world.send("narrow", "silent");
+        sleep(Duration::from_millis(20)).await;
+        let waiting = world.send("narrow", "good");
+        sleep(Duration::from_millis(20)).await;
+        (under_way, waiting)
+    });
+    drop(runtime);
+    assert_eq!(under_way.blocking_recv().unwrap().report, Report::Unknown);
+    assert_eq!(waiting.blocking_recv().unwrap().report, Report::NotStarted);
+}
