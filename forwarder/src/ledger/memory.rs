@@ -1,0 +1,149 @@
+//! What is known of each order, in few bytes: of ten million orders nearly all are credited and closed, and need a
+//! call, a time and an offset each. The others, with an open intent or a list, are kept whole.
+
+use std::collections::HashMap;
+
+use schemas::{
+    CallId, OrderHash,
+    ledger::{Acceptance, OpenIntent},
+};
+use uuid::Uuid;
+
+/// The state of one order: what its last counting record says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// The credit, if any.
+    pub accepted: Option<Acceptance>,
+    /// The intent without a result, if any.
+    pub open: Option<OpenIntent>,
+    /// Every call of the order that took part in an unknown outcome.
+    pub listed: Vec<CallId>,
+    /// When the last counting record was written, in Unix milliseconds.
+    pub at: i64,
+}
+
+impl Order {
+    /// The order's list with these calls on it as well.
+    #[must_use]
+    pub fn listed_with(&self, calls: impl IntoIterator<Item = CallId>) -> Vec<CallId> {
+        let mut listed = self.listed.clone();
+        for call in calls {
+            if !listed.contains(&call) {
+                listed.push(call);
+            }
+        }
+        listed
+    }
+}
+
+/// A closed order: credited, or refused with nothing left to remember but that it was (then the call is nil).
+#[derive(Clone, Copy)]
+struct Closed {
+    call: [u8; 16],
+    offset: i64,
+    /// Unix seconds: rounded down, which only makes it expire up to a second early.
+    at: u32,
+}
+
+/// Orders by the hash of their key.
+#[derive(Default)]
+pub struct Memory {
+    closed: HashMap<OrderHash, Closed>,
+    whole: HashMap<OrderHash, Order>,
+}
+
+impl Memory {
+    /// What is known of an order; `None` where nothing is.
+    pub fn get(&self, order: &OrderHash) -> Option<Order> {
+        if let Some(order) = self.whole.get(order) {
+            return Some(order.clone());
+        }
+        self.closed.get(order).map(Closed::open_up)
+    }
+
+    /// Remembers an order's state.
+    pub fn put(&mut self, hash: OrderHash, order: Order) {
+        if let Some(closed) = Closed::pack(&order) {
+            self.whole.remove(&hash);
+            self.closed.insert(hash, closed);
+        } else {
+            self.closed.remove(&hash);
+            self.whole.insert(hash, order);
+        }
+    }
+
+    /// Forgets what was last written before `before`, in Unix milliseconds.
+    pub fn forget(&mut self, before: i64) {
+        self.closed.retain(|_, closed| i64::from(closed.at) * 1000 >= before);
+        self.whole.retain(|_, order| order.at >= before);
+    }
+
+    /// How many orders are known.
+    pub fn count(&self) -> usize {
+        self.closed.len() + self.whole.len()
+    }
+}
+
+impl Closed {
+    /// `None` where the order has to be kept whole.
+    fn pack(order: &Order) -> Option<Self> {
+        if order.open.is_some() || !order.listed.is_empty() {
+            return None;
+        }
+        let (call, offset, at) = match &order.accepted {
+            Some(accepted) => (*accepted.call.as_bytes(), accepted.offset, accepted.at),
+            None => ([0; 16], 0, order.at),
+        };
+        // A state record may be younger than the credit it repeats; the two expire together only if kept whole.
+        let same_time = order.accepted.as_ref().is_none_or(|accepted| accepted.at == order.at);
+        same_time.then_some(())?;
+        Some(Self { call, offset, at: u32::try_from(at / 1000).ok()? })
+    }
+
+    fn open_up(&self) -> Order {
+        let at = i64::from(self.at) * 1000;
+        let credited = self.call != [0; 16];
+        let call = CallId::from(Uuid::from_bytes(self.call));
+        Order { accepted: credited.then_some(Acceptance { offset: self.offset, call, at }), at, ..Order::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(key: &str) -> OrderHash {
+        OrderHash::of(key.as_bytes())
+    }
+
+    #[test]
+    fn what_is_put_is_got() {
+        let call = CallId::now();
+        let credit = Order { accepted: Some(Acceptance { offset: 7, call, at: 5000 }), at: 5000, ..Order::default() };
+        let orders = [
+            credit.clone(),
+            Order { at: 5000, ..Order::default() },
+            Order { at: 9000, ..credit.clone() },
+            Order { listed: vec![call], ..credit },
+            Order { open: Some(OpenIntent { intent: 1, epoch: 0, call }), at: 1, ..Order::default() },
+        ];
+        let mut memory = Memory::default();
+        for order in orders {
+            memory.put(hash("a"), order.clone());
+            assert_eq!(memory.get(&hash("a")), Some(order));
+            assert_eq!(memory.count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten() {
+        let mut memory = Memory::default();
+        memory.put(hash("old"), Order { at: 1000, ..Order::default() });
+        memory.put(hash("young"), Order { at: 2000, ..Order::default() });
+        memory.put(hash("old and whole"), Order { at: 1000, listed: vec![CallId::now()], ..Order::default() });
+        memory.forget(2000);
+        assert_eq!(memory.get(&hash("old")), None);
+        assert!(memory.get(&hash("young")).is_some());
+        assert_eq!(memory.count(), 1);
+    }
+}

@@ -1,0 +1,103 @@
+//! The forwarder's metrics. Labels are bounded: inputs, statuses, reasons, effects; never a business or a dataset.
+
+use metrics::{counter, gauge, histogram};
+use schemas::CallRecord;
+
+use crate::{lanes::Input, ledger::Effect};
+
+/// Help texts, for `/metrics`.
+pub fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("capi_forwarder_events_received_total", "Events read, by input.");
+    describe_counter!("capi_forwarder_settled_total", "Events with a final outcome, by status and reason.");
+    describe_histogram!("capi_forwarder_outcome_seconds", "Receipt of the call to its final outcome, by lane.");
+    describe_counter!("capi_forwarder_delayed_total", "Events that went to a delay tier, by tier.");
+    describe_counter!("capi_forwarder_over_share_total", "Events that were over their dataset's share.");
+    describe_counter!("capi_forwarder_dead_letters_total", "Messages that could not be read.");
+    describe_counter!("capi_forwarder_ledger_records_total", "Ledger records read, by effect.");
+    describe_counter!("capi_forwarder_ledger_unreadable_total", "Ledger records that could not be read.");
+    describe_counter!("capi_forwarder_ledger_repairs_total", "States written after a void record.");
+    describe_counter!("capi_forwarder_rebalances_total", "Assignments received from the group.");
+    describe_counter!("capi_forwarder_fenced_total", "Claims of other forwarders read while owning.");
+    describe_counter!("capi_forwarder_commit_failures_total", "Offset commits that failed.");
+    describe_counter!("capi_forwarder_directory_unreadable_total", "Directory entries that could not be read.");
+    describe_gauge!("capi_forwarder_partitions_assigned", "Partitions assigned.");
+    describe_gauge!("capi_forwarder_partitions_claimed", "Assigned partitions whose ledger is restored and confirmed.");
+}
+
+/// An event was read.
+pub fn event_received(input: Input) {
+    counter!("capi_forwarder_events_received_total", "input" => input.as_str()).increment(1);
+}
+
+/// An event has a final outcome.
+pub fn settled(record: &CallRecord) {
+    let outcome = &record.outcome;
+    let reason = outcome.reason.map_or("none", schemas::Reason::as_str);
+    let status = outcome.conversion_status.as_str();
+    counter!("capi_forwarder_settled_total", "status" => status, "reason" => reason).increment(1);
+    let lane = record.lane.map_or("none", schemas::Lane::as_str);
+    let seconds = std::time::Duration::from_millis(outcome.total_ms.unsigned_abs());
+    histogram!("capi_forwarder_outcome_seconds", "lane" => lane).record(seconds);
+}
+
+/// An event went to a tier.
+pub fn delayed(tier: i32) {
+    counter!("capi_forwarder_delayed_total", "tier" => tier.to_string()).increment(1);
+}
+
+/// An event was over its dataset's share.
+pub fn over_share() {
+    counter!("capi_forwarder_over_share_total").increment(1);
+}
+
+/// A message went to the dead letters.
+pub fn buried() {
+    counter!("capi_forwarder_dead_letters_total").increment(1);
+}
+
+/// A ledger record was read.
+pub fn ledger_read(effect: Effect) {
+    let effect = match effect {
+        Effect::Counts => "counts",
+        Effect::Void => "void",
+    };
+    counter!("capi_forwarder_ledger_records_total", "effect" => effect).increment(1);
+}
+
+/// A ledger record could not be read.
+pub fn ledger_unreadable() {
+    counter!("capi_forwarder_ledger_unreadable_total").increment(1);
+}
+
+/// A state was written after a void record.
+pub fn ledger_repaired() {
+    counter!("capi_forwarder_ledger_repairs_total").increment(1);
+}
+
+/// The group assigned partitions.
+pub fn rebalanced() {
+    counter!("capi_forwarder_rebalances_total").increment(1);
+}
+
+/// Another forwarder's claim was read while owning.
+pub fn fenced() {
+    counter!("capi_forwarder_fenced_total").increment(1);
+}
+
+/// An entry of the directory could not be read.
+pub fn directory_unreadable() {
+    counter!("capi_forwarder_directory_unreadable_total").increment(1);
+}
+
+/// A commit failed.
+pub fn commit_failed() {
+    counter!("capi_forwarder_commit_failures_total").increment(1);
+}
+
+/// How many partitions are assigned, and claimed.
+#[expect(clippy::cast_precision_loss, reason = "a partition count is small")]
+pub fn partitions(assigned: usize, claimed: usize) {
+    gauge!("capi_forwarder_partitions_assigned").set(assigned as f64);
+    gauge!("capi_forwarder_partitions_claimed").set(claimed as f64);
+}

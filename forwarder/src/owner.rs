@@ -1,0 +1,265 @@
+//! The owner of a partition: one task that holds its ledger, decides about its events, and lets their offsets pass.
+//! Everything that happens to a partition comes to it as a message, and it never waits for one thing alone.
+//!
+//! [`claim`] takes the partition over and gives it up, [`event`] decides about events, [`readback`] reads the ledger's
+//! records, [`report`] turns Meta's answers into results, [`settle`] writes rows and verdicts and moves the frontier.
+
+mod claim;
+mod event;
+mod readback;
+mod report;
+mod settle;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use schemas::{OrderHash, ledger::Accepted};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use crate::{
+    clock,
+    frontier::Frontier,
+    group::{Confirmation, Group},
+    hand::{Hand, Token},
+    lanes::{Arrival, Input},
+    ledger::{Ledger, decide::Standpoint},
+    meta::{Dispatcher, Settled},
+    publish::Publisher,
+    tail::{LedgerRead, Tail},
+    tenure::Tenure,
+    tiers::Tiers,
+};
+
+use claim::Role;
+
+/// Every request under an intent starts within this time of its read-back (rule 8 of the ledger).
+pub const START_WITHIN: Duration = Duration::from_secs(5);
+/// Room for what neither the start deadline nor the HTTP time-out covers (rule 12 of the ledger).
+const HOLD_SLACK: Duration = Duration::from_secs(10);
+/// How often parked events ask for room again.
+const PARKED_ASK: Duration = Duration::from_millis(10);
+/// How often expired orders are forgotten.
+const FORGET_EVERY: Duration = Duration::from_hours(1);
+/// Records of the log that may be read ahead of the fold.
+const READ_AHEAD: usize = 4096;
+
+/// How long an owner leaves alone what an earlier owner had open: T exceeds the longest life of an intent.
+pub fn hold(http_timeout: Duration) -> Duration {
+    START_WITHIN + http_timeout + HOLD_SLACK
+}
+
+/// What every owner of this process works with.
+pub struct Workshop {
+    /// Writes to Kafka.
+    pub publisher: Arc<Publisher>,
+    /// Reads the orders topic.
+    pub tail: Tail,
+    /// The consumer group.
+    pub group: Arc<Group>,
+    /// Sends to Meta.
+    pub dispatcher: Dispatcher,
+    /// The delay tiers.
+    pub tiers: Tiers,
+    /// The name of this forwarder in its claims.
+    pub instance: String,
+    /// P.
+    pub partitions: i32,
+    /// The deduplication window, in milliseconds.
+    pub window_ms: i64,
+    /// How long the orders topic keeps a record, in milliseconds.
+    pub kept_ms: i64,
+    /// T of rule 7.
+    pub hold: Duration,
+}
+
+/// What an owner is told.
+pub enum Mail {
+    /// The group gave the partition.
+    Assigned(Arc<Tenure>),
+    /// The group took it away; it may come back.
+    Revoked,
+    /// Another has it: the ledger is not needed any more.
+    Gone,
+    /// The worker ends: start nothing, finish what is under way, then say so.
+    Drain(oneshot::Sender<()>),
+    /// The group answered a claim.
+    Confirmed(Arc<Tenure>, Confirmation),
+    /// A credit was fetched again, with Meta's answer where it is still there.
+    Reread(Token, Option<Accepted>),
+    /// What an event ended with is in Kafka.
+    Settled(Token),
+}
+
+/// The address of an owner.
+#[derive(Clone)]
+pub struct Address {
+    /// Its mail.
+    pub mail: mpsc::UnboundedSender<Mail>,
+    /// Whether it has claimed its partition and restored the ledger.
+    pub ready: watch::Receiver<bool>,
+}
+
+/// The owner of a partition.
+pub struct Owner {
+    partition: i32,
+    shop: Arc<Workshop>,
+    ledger: Ledger,
+    role: Role,
+    hands: HashMap<Token, Hand>,
+    next_token: Token,
+    frontiers: HashMap<Input, Frontier>,
+    /// The call of each order that is at work: its intent written, its result not yet read back.
+    at_work: HashMap<OrderHash, Token>,
+    /// The event of each own intent that counts and has no result yet, by the intent's offset.
+    by_intent: HashMap<i64, Token>,
+    /// Events that wait for their order to move.
+    waiting: HashMap<OrderHash, Vec<Token>>,
+    /// Orders whose events wait for the hold to end.
+    held: HashSet<OrderHash>,
+    /// Backfill events that wait for room at their dataset, and since when.
+    parked: VecDeque<(Token, Instant)>,
+    /// Keys whose last record is void, and whether their repair is written.
+    void: HashMap<OrderHash, (Vec<u8>, bool)>,
+    /// What the dispatcher will say of each event that it has.
+    reports: FuturesUnordered<BoxFuture<'static, (Token, Option<Settled>)>>,
+    log: (mpsc::Sender<LedgerRead>, mpsc::Receiver<LedgerRead>),
+    arrivals: Option<mpsc::UnboundedReceiver<Arrival>>,
+    mail: (mpsc::UnboundedSender<Mail>, mpsc::UnboundedReceiver<Mail>),
+    ready: watch::Sender<bool>,
+    following: bool,
+    leaving: bool,
+    drained: Option<oneshot::Sender<()>>,
+    forget_at: Instant,
+}
+
+impl Owner {
+    /// An owner without a tenure; it runs as a task until its partition is another's.
+    pub fn spawn(partition: i32, shop: Arc<Workshop>) -> Address {
+        let mail = mpsc::unbounded_channel();
+        let (ready, is_ready) = watch::channel(false);
+        let address = Address { mail: mail.0.clone(), ready: is_ready };
+        let owner = Self {
+            partition,
+            ledger: Ledger::new(shop.kept_ms),
+            shop,
+            role: Role::Idle,
+            hands: HashMap::new(),
+            next_token: 0,
+            frontiers: HashMap::new(),
+            at_work: HashMap::new(),
+            by_intent: HashMap::new(),
+            waiting: HashMap::new(),
+            held: HashSet::new(),
+            parked: VecDeque::new(),
+            void: HashMap::new(),
+            reports: FuturesUnordered::new(),
+            log: mpsc::channel(READ_AHEAD),
+            arrivals: None,
+            mail,
+            ready,
+            following: false,
+            leaving: false,
+            drained: None,
+            forget_at: Instant::now() + FORGET_EVERY,
+        };
+        tokio::spawn(owner.run());
+        address
+    }
+
+    async fn run(mut self) {
+        while !self.is_done() {
+            let wake_at = self.wake_at();
+            tokio::select! {
+                Some(read) = self.log.1.recv() => self.read(read),
+                Some(mail) = self.mail.1.recv() => self.open(mail),
+                Some(arrival) = next(&mut self.arrivals) => self.arrived(arrival),
+                Some((token, settled)) = self.reports.next() => self.reported(token, settled),
+                () = tokio::time::sleep_until(wake_at) => self.woken(),
+            }
+            self.tell_drained();
+        }
+        self.shop.tail.leave(self.partition);
+    }
+
+    fn open(&mut self, mail: Mail) {
+        match mail {
+            Mail::Assigned(tenure) => self.assigned(tenure),
+            Mail::Revoked => self.revoked(),
+            Mail::Gone => {
+                self.revoked();
+                self.leaving = true;
+            }
+            Mail::Drain(drained) => self.drain(drained),
+            Mail::Confirmed(tenure, confirmation) => self.confirmed(&tenure, confirmation),
+            Mail::Reread(token, accepted) => self.reread(token, accepted),
+            Mail::Settled(token) => self.settled(token),
+        }
+    }
+
+    /// Tells whoever asked for a drain, once nothing is in hand.
+    fn tell_drained(&mut self) {
+        if self.hands.is_empty()
+            && let Some(drained) = self.drained.take()
+        {
+            // Whoever asked may have stopped waiting.
+            let _ = drained.send(());
+        }
+    }
+
+    /// Gone for good: nothing under way, and no new tenure in the mail.
+    fn is_done(&mut self) -> bool {
+        if !self.leaving || !self.hands.is_empty() {
+            return false;
+        }
+        self.mail.1.close();
+        self.mail.1.is_empty()
+    }
+
+    fn wake_at(&self) -> Instant {
+        let parked = (!self.parked.is_empty()).then(|| Instant::now() + PARKED_ASK);
+        let hold = self.role.hold_until().filter(|_| !self.held.is_empty());
+        [parked, hold].into_iter().flatten().fold(self.forget_at, Instant::min)
+    }
+
+    fn woken(&mut self) {
+        let now = Instant::now();
+        if now >= self.forget_at {
+            self.ledger.forget_expired(clock::now_ms());
+            self.forget_at = now + FORGET_EVERY;
+        }
+        if self.role.hold_until().is_some_and(|until| now >= until) {
+            for order in std::mem::take(&mut self.held) {
+                self.wake(&order);
+            }
+        }
+        for (token, since) in std::mem::take(&mut self.parked) {
+            self.ask_again(token, since);
+        }
+    }
+
+    /// Where this owner stands towards an order.
+    fn standpoint(&self, order: &OrderHash, epoch: i64, hold_until: Instant) -> Standpoint {
+        let at_work = self.at_work.get(order).and_then(|token| self.hands.get(token));
+        Standpoint {
+            epoch,
+            at_work: at_work.is_some_and(|hand| self.role.is_of(&hand.tenure)),
+            hold_over: Instant::now() >= hold_until,
+            window_ms: self.shop.window_ms,
+            now_ms: clock::now_ms(),
+        }
+    }
+}
+
+async fn next(arrivals: &mut Option<mpsc::UnboundedReceiver<Arrival>>) -> Option<Arrival> {
+    match arrivals {
+        Some(arrivals) => arrivals.recv().await,
+        None => std::future::pending().await,
+    }
+}

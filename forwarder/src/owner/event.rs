@@ -1,0 +1,133 @@
+//! Deciding about an event (rule 7 of the ledger).
+
+use std::time::Duration;
+
+use schemas::{CallId, LedgerRecord, OrderHash, Reason, ledger::Intent};
+use tokio::time::Instant;
+
+use crate::{
+    clock,
+    hand::{Hand, Stage, Token},
+    lanes::{Arrival, Input},
+    ledger::{Decision, decide},
+    meta::OverShare,
+    metrics,
+    tiers::Delay,
+};
+
+use super::{Mail, Owner, claim::Role};
+
+/// How long a backfill event waits for room at its dataset before it goes to a tier: a healthy dataset makes room
+/// within this time, and one that does not must not hold up the others' backfills.
+const PARKED_FOR: Duration = Duration::from_secs(1);
+
+impl Owner {
+    pub(super) fn arrived(&mut self, arrival: Arrival) {
+        let Some(tenure) = self.role.tenure().cloned() else { return };
+        match arrival {
+            Arrival::Buried { input, offset } => {
+                self.frontiers.entry(input).or_default().receive(offset);
+                self.pass(&tenure, input, offset);
+            }
+            Arrival::Event(arrived) => {
+                self.frontiers.entry(arrived.input).or_default().receive(arrived.offset);
+                let token = self.next_token;
+                self.next_token += 1;
+                self.hands.insert(token, Hand::new(arrived, tenure));
+                self.consider(token);
+            }
+        }
+    }
+
+    /// Decides about an undecided event, and does what was decided.
+    pub(super) fn consider(&mut self, token: Token) {
+        let Some(hand) = self.hands.get(&token) else { return };
+        let Role::Owning { epoch, hold_until, .. } = self.role else { return self.wait(token) };
+        let here = self.standpoint(&hand.order, epoch, hold_until);
+        let order = self.ledger.order(&hand.order);
+        match decide(order.as_ref(), &hand.candidate(), &here) {
+            Decision::Credited(credit) => self.credit_again(token, credit),
+            Decision::Duplicate(credit) => self.settle_duplicate(token, credit),
+            Decision::Wait => self.wait(token),
+            Decision::Hold => {
+                self.held.insert(hand.order);
+                self.wait(token);
+            }
+            Decision::TooOld => self.settle_rejected(token, Reason::EventTooOld, self.ledger.read_up_to()),
+            Decision::Intend { overrides, listed } => self.intend(token, epoch, overrides, listed),
+        }
+    }
+
+    fn wait(&mut self, token: Token) {
+        if let Some(hand) = self.hands.get(&token) {
+            self.waiting.entry(hand.order).or_default().push(token);
+        }
+    }
+
+    /// An order moved: the events that wait for it ask again, in the order they came.
+    pub(super) fn wake(&mut self, order: &OrderHash) {
+        for token in self.waiting.remove(order).unwrap_or_default() {
+            self.consider(token);
+        }
+    }
+
+    /// Over the dataset's share no intent is written. Otherwise the intent is, and nothing leaves before it is read back.
+    fn intend(&mut self, token: Token, epoch: i64, overrides: i64, listed: Vec<CallId>) {
+        let Some(hand) = self.hands.get_mut(&token) else { return };
+        let event = &hand.arrived.event;
+        let permit = match self.shop.dispatcher.admit(&event.call.business_id, event.lane, hand.arrived.bytes) {
+            Ok(permit) => permit,
+            Err(over) => return self.over_share(token, over),
+        };
+        let intent = Intent { epoch, call: hand.call(), overrides, listed: listed.clone(), at: clock::now_ms() };
+        hand.stage = Stage::Intended { listed, permit };
+        self.at_work.insert(hand.order, token);
+        let key = hand.arrived.key.as_str().as_bytes().to_vec();
+        self.shop.publisher.ledger(self.partition, key, &LedgerRecord::Intent(intent));
+    }
+
+    /// A dataset that is at work makes room soon, and a backfill waits for that; anything else goes to a tier, so that
+    /// the partition goes on (invariant 6).
+    fn over_share(&mut self, token: Token, over: OverShare) {
+        let Some(hand) = self.hands.get(&token) else { return };
+        match over {
+            OverShare::Full if hand.arrived.input != Input::Live => self.parked.push_back((token, Instant::now())),
+            OverShare::Full => self.delay_over_share(token, Duration::ZERO),
+            OverShare::Paused { retry_after } => self.delay_over_share(token, retry_after),
+        }
+    }
+
+    /// A parked event asks for room again, or has waited long enough.
+    pub(super) fn ask_again(&mut self, token: Token, since: Instant) {
+        let before = self.parked.len();
+        self.consider(token);
+        if self.parked.len() == before {
+            return;
+        }
+        if let Some((token, parked)) = self.parked.back_mut() {
+            *parked = since;
+            let token = *token;
+            if since.elapsed() >= PARKED_FOR {
+                self.parked.pop_back();
+                self.delay_over_share(token, Duration::ZERO);
+            }
+        }
+    }
+
+    pub(super) fn delay_over_share(&mut self, token: Token, at_least: Duration) {
+        metrics::over_share();
+        self.settle_delayed(token, Delay::OverShare { at_least }, self.ledger.read_up_to());
+    }
+
+    /// A credit is known, Meta's answer is not: it is fetched from the log.
+    fn credit_again(&mut self, token: Token, credit: schemas::ledger::Acceptance) {
+        let Some(hand) = self.hands.get_mut(&token) else { return };
+        hand.stage = Stage::Settling;
+        let (tail, mail, partition) = (self.shop.tail.clone(), self.mail.0.clone(), self.partition);
+        tokio::spawn(async move {
+            let accepted = tail.accepted_at(partition, credit.offset).await;
+            // The owner ends only when nothing is in hand.
+            let _ = mail.send(Mail::Reread(token, accepted));
+        });
+    }
+}

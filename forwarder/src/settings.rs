@@ -1,0 +1,93 @@
+//! The forwarder's settings.
+
+use std::{net::SocketAddr, str::FromStr, time::Duration};
+
+use directory::SecretKeySettings;
+use schemas::topics::TIERS;
+use url::Url;
+use worker::settings::{DedupWindow, KafkaSettings, LogSettings, Settings as WorkerSettings, SettingsFault, duration};
+
+use crate::tiers::Tiers;
+
+/// Takes events from Kafka, asks the order ledger who may send, sends to Meta, and says what became of each call.
+#[derive(Debug, clap::Parser)]
+#[command(name = "capi-forwarder", version)]
+pub struct Settings {
+    /// Logging
+    #[command(flatten)]
+    pub log: LogSettings,
+    /// Kafka
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+    /// Stable name of this instance; set, group membership is static: a restart within the session moves no partition
+    #[arg(long, env = "CAPI_INSTANCE", value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "CAPI_ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
+    pub admin_listen: SocketAddr,
+    /// Meta's Graph API
+    #[arg(long, env = "CAPI_META_URL", default_value = "https://graph.facebook.com", value_name = "URL")]
+    pub meta_url: Url,
+    /// Graph version for channels that name none
+    #[arg(long, env = "CAPI_META_VERSION", default_value = "v26.0", value_name = "VERSION")]
+    pub meta_version: String,
+    /// How long Meta's answer to one request is waited for. The same for all forwarders of a deployment: an owner leaves
+    /// alone for this long and 15 s more what an earlier owner had open
+    #[arg(long, env = "CAPI_META_TIMEOUT", default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    pub meta_timeout: Duration,
+    /// The key that access tokens are encrypted with
+    #[command(flatten)]
+    pub secret_key: SecretKeySettings,
+    /// How long an order that Meta accepted is remembered: a further call for it is a duplicate
+    #[arg(long, env = "CAPI_DEDUP_WINDOW", default_value = "28d", value_name = "DURATION")]
+    pub dedup_window: DedupWindow,
+    /// Delays of the three retry tiers, rising; the last repeats
+    #[arg(long, env = "CAPI_RETRY_DELAYS", default_value = "1m,10m,1h", value_name = "A,B,C")]
+    pub retry_delays: RetryDelays,
+}
+
+impl WorkerSettings for Settings {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+
+    fn check(&self) -> Vec<SettingsFault> {
+        let mut faults = Vec::new();
+        if let Err(fault) = self.kafka.client() {
+            faults.push(fault);
+        }
+        if let Err(fault) = self.secret_key.load() {
+            faults.push(SettingsFault::new(fault.to_string()));
+        }
+        if !matches!(self.meta_url.scheme(), "http" | "https") {
+            faults.push(SettingsFault::new("CAPI_META_URL must begin with https:// (or http:// for a stand-in)"));
+        }
+        if !(Duration::from_millis(100)..=Duration::from_mins(1)).contains(&self.meta_timeout) {
+            faults.push(SettingsFault::new("CAPI_META_TIMEOUT must be from 100ms to 1m"));
+        }
+        faults
+    }
+}
+
+/// The delays of the retry tiers.
+#[derive(Clone, Debug)]
+pub struct RetryDelays(pub Tiers);
+
+impl FromStr for RetryDelays {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let delays = text.split(',').map(|delay| duration(delay.trim())).collect::<Result<Vec<_>, _>>()?;
+        let delays: [Duration; TIERS] = delays
+            .try_into()
+            .map_err(|given: Vec<_>| format!("{TIERS} delays are needed, {} are given", given.len()))?;
+        if delays.windows(2).any(|pair| pair[0] > pair[1]) {
+            return Err("the delays must rise".into());
+        }
+        Ok(Self(Tiers::new(delays)))
+    }
+}

@@ -1,0 +1,179 @@
+//! Reads the orders topic: every forwarder that holds a partition follows that partition's log, its own records
+//! included. One consumer outside any group, polled on a thread of its own.
+
+use std::{collections::HashMap, sync::mpsc as std_mpsc, thread, time::Duration};
+
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaResult,
+    message::BorrowedMessage,
+};
+use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long one poll waits: the longest a command waits for the thread.
+const POLL: Duration = Duration::from_millis(10);
+/// How long one record may take to be fetched by its offset.
+const FETCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// A record of the orders topic, as it was read.
+#[derive(Debug)]
+pub struct LedgerRead {
+    /// Its offset.
+    pub offset: i64,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// What it holds.
+    pub record: Result<LedgerRecord, DecodeError>,
+}
+
+enum Command {
+    Follow { partition: i32, from: i64, to: mpsc::Sender<LedgerRead> },
+    Leave { partition: i32 },
+}
+
+/// The reader of the orders topic. It ends with the last handle.
+#[derive(Clone)]
+pub struct Tail {
+    commands: std_mpsc::Sender<Command>,
+    config: ClientConfig,
+    topic: String,
+}
+
+impl Tail {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// Where the configuration is unusable.
+    pub fn start(config: &ClientConfig, topics: &Topics) -> KafkaResult<Self> {
+        let config = reader_config(config, topics);
+        let consumer: BaseConsumer = config.create()?;
+        let topic = topics.orders();
+        let (commands, receiver) = std_mpsc::channel();
+        let reader = Reader { consumer, topic: topic.clone(), followers: HashMap::new() };
+        thread::Builder::new()
+            .name("ledger-tail".into())
+            .spawn(move || reader.run(&receiver))
+            .map_err(|error| thread_failed(&error))?;
+        Ok(Self { commands, config, topic })
+    }
+
+    /// Follows a partition from an offset. A slow receiver holds up the other partitions: it must only fold.
+    pub fn follow(&self, partition: i32, from: i64, to: mpsc::Sender<LedgerRead>) {
+        self.command(Command::Follow { partition, from, to });
+    }
+
+    /// Stops following a partition.
+    pub fn leave(&self, partition: i32) {
+        self.command(Command::Leave { partition });
+    }
+
+    fn command(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            tracing::error!("the reader of the orders topic is gone");
+        }
+    }
+
+    /// Fetches the credit at an offset again, with Meta's answer, which memory does not keep. `None` where it is gone
+    /// or cannot be fetched now.
+    pub async fn accepted_at(&self, partition: i32, offset: i64) -> Option<Accepted> {
+        let (config, topic) = (self.config.clone(), self.topic.clone());
+        let (answer, wait) = oneshot::channel();
+        tokio::task::spawn_blocking(move || answer.send(fetch(&config, &topic, partition, offset)));
+        match wait.await.ok()? {
+            Ok(Some(LedgerRecord::Accepted(accepted))) => Some(accepted),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::warn!(%error, partition, offset, "cannot read a credit again");
+                None
+            }
+        }
+    }
+}
+
+fn reader_config(config: &ClientConfig, topics: &Topics) -> ClientConfig {
+    let mut config = config.clone();
+    config
+        // librdkafka wants a group name to assign partitions; nothing joins it.
+        .set("group.id", topics.group("forwarder.ledger"))
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "50")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("queued.max.messages.kbytes", "8192");
+    config
+}
+
+fn thread_failed(error: &std::io::Error) -> rdkafka::error::KafkaError {
+    rdkafka::error::KafkaError::ClientCreation(error.to_string())
+}
+
+fn fetch(config: &ClientConfig, topic: &str, partition: i32, offset: i64) -> KafkaResult<Option<LedgerRecord>> {
+    let consumer: BaseConsumer = config.create()?;
+    consumer.assign(&place(topic, partition, offset)?)?;
+    let Some(message) = consumer.poll(FETCH_LIMIT) else { return Ok(None) };
+    let message = message?;
+    let found = message.offset() == offset;
+    Ok(found.then(|| LedgerRecord::decode(message.payload().unwrap_or_default()).ok()).flatten())
+}
+
+fn place(topic: &str, partition: i32, offset: i64) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+    Ok(list)
+}
+
+/// What the thread owns.
+struct Reader {
+    consumer: BaseConsumer,
+    topic: String,
+    followers: HashMap<i32, mpsc::Sender<LedgerRead>>,
+}
+
+impl Reader {
+    fn run(mut self, commands: &std_mpsc::Receiver<Command>) {
+        loop {
+            loop {
+                match commands.try_recv() {
+                    Ok(command) => self.obey(command),
+                    Err(std_mpsc::TryRecvError::Empty) => break,
+                    Err(std_mpsc::TryRecvError::Disconnected) => return,
+                }
+            }
+            match self.consumer.poll(POLL) {
+                Some(Ok(message)) => self.hand_over(&message),
+                Some(Err(error)) => tracing::warn!(%error, "cannot read the orders topic now"),
+                None => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let done = match command {
+            Command::Follow { partition, from, to } => {
+                self.followers.insert(partition, to);
+                place(&self.topic, partition, from).and_then(|list| self.consumer.incremental_assign(&list))
+            }
+            Command::Leave { partition } => {
+                self.followers.remove(&partition);
+                place(&self.topic, partition, 0).and_then(|list| self.consumer.incremental_unassign(&list))
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "cannot change what is read of the orders topic");
+        }
+    }
+
+    fn hand_over(&self, message: &BorrowedMessage<'_>) {
+        let Some(follower) = self.followers.get(&message.partition()) else { return };
+        let read = LedgerRead {
+            offset: message.offset(),
+            key: message.key().unwrap_or_default().to_vec(),
+            record: LedgerRecord::decode(message.payload().unwrap_or_default()),
+        };
+        // A follower that is gone has left or is about to.
+        let _ = follower.blocking_send(read);
+    }
+}
