@@ -112,3 +112,74 @@ impl Channels for DirectoryChannels {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use directory::{AccessToken, Snapshot};
+
+    use super::*;
+
+    const BUSINESS: &str = "6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f10";
+
+    /// The channels of a directory with one disabled business, whose token was sealed with `key`.
+    fn channels(key: u8, change: impl FnOnce(&mut BusinessEntry)) -> DirectoryChannels {
+        let id: BusinessId = BUSINESS.parse().unwrap();
+        let token = AccessToken::parse("EAAtoken".to_owned().into()).unwrap();
+        let mut business = BusinessEntry::new(id, "Shop");
+        business.enabled = false;
+        business.channel = Some(ChannelEntry {
+            waba_id: "1029".into(),
+            dataset_id: "77".into(),
+            access_token: SecretKeys::new([key; 32], None).seal(id, &token),
+            graph_version: None,
+            partner_agent: Some("connectly".into()),
+            test_event_code: None,
+            max_concurrency: NonZeroU32::new(3),
+        });
+        change(&mut business);
+        let view = DirectoryView::from(Snapshot::from_iter([business]));
+        DirectoryChannels::new(view, SecretKeys::new([1; 32], None), "v26.0".into())
+    }
+
+    #[test]
+    fn a_disabled_business_still_sends_by_its_channel() {
+        let channels = channels(1, |_| {});
+        let channel = channels.channel(BUSINESS).unwrap();
+        assert_eq!(Some(&channel.route), channels.route(BUSINESS).as_ref());
+        assert_eq!(channel.route.key, DatasetKey { graph_version: "v26.0".into(), dataset_id: "77".into() });
+        assert_eq!(channel.route.max_concurrency, Some(3));
+        assert_eq!(channel.envelope.waba_id, "1029");
+        assert_eq!(channel.envelope.partner_agent.as_deref(), Some("connectly"));
+        assert_eq!(Some(channel.bearer), Bearer::new("EAAtoken"));
+    }
+
+    #[test]
+    fn a_channel_s_own_version_wins() {
+        let own = |business: &mut BusinessEntry| {
+            business.channel.as_mut().unwrap().graph_version = Some("v25.0".into());
+        };
+        assert_eq!(channels(1, own).route(BUSINESS).unwrap().key.graph_version, "v25.0");
+    }
+
+    #[test]
+    fn a_missing_channel_and_an_unreadable_token_are_told_apart() {
+        let missing = channels(1, |business| business.channel = None);
+        assert_eq!((missing.route(BUSINESS), missing.channel(BUSINESS)), (None, Err(ChannelFault::Missing)));
+        assert_eq!(missing.channel("unknown"), Err(ChannelFault::Missing));
+        assert_eq!(channels(2, |_| {}).channel(BUSINESS), Err(ChannelFault::TokenUnreadable));
+    }
+
+    #[test]
+    fn what_differs_in_waba_token_or_envelope_travels_apart() {
+        let channel = channels(1, |_| {}).channel(BUSINESS).unwrap();
+        let mut wider = channel.clone();
+        wider.route.max_concurrency = None;
+        assert!(channel.goes_with(&wider));
+        let other_waba =
+            Channel { envelope: Envelope { waba_id: "1".into(), ..channel.envelope.clone() }, ..channel.clone() };
+        let other_token = Channel { bearer: Bearer::new("other").unwrap(), ..channel.clone() };
+        assert!(!channel.goes_with(&other_waba) && !channel.goes_with(&other_token));
+    }
+}

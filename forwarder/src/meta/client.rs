@@ -55,7 +55,7 @@ impl Bearer {
     }
 
     fn token(&self) -> &str {
-        self.0.to_str().unwrap_or_default().trim_start_matches("Bearer ")
+        self.0.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::{FusedFuture as _, FutureExt as _, OptionFuture};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     task::JoinSet,
@@ -26,6 +27,9 @@ use super::{
 
 /// How often events that wait are asked whether they may still be sent: a fence gives no other notice.
 const SWEEP: Duration = Duration::from_millis(500);
+
+/// How often what waits is searched for what is over: deadlines lie close together.
+const GRAIN: Duration = Duration::from_millis(20);
 
 /// Above this share of a limit, in per cent, a dataset is slowed down as if it had been throttled.
 const NEARLY_FULL: u32 = 90;
@@ -62,12 +66,18 @@ impl Task {
     async fn run(mut self) {
         let mut arrived = Vec::new();
         let mut slot = None;
+        // Kept from round to round: whoever asked first for one of the process's slots gets it first.
+        let mut asking = OptionFuture::default();
         loop {
             self.sweep();
             self.start(slot.take());
             let wants_slot = self.may_start_more();
+            if !wants_slot {
+                asking = OptionFuture::default();
+            } else if asking.is_terminated() {
+                asking = Some(Arc::clone(&self.shared.slots).acquire_owned().boxed().fuse()).into();
+            }
             let wake = self.wake();
-            let slots = Arc::clone(&self.shared.slots);
             tokio::select! {
                 _ = self.jobs.recv_many(&mut arrived, 1024) => {
                     arrived.drain(..).for_each(|ticket| self.queue.push(ticket));
@@ -77,7 +87,7 @@ impl Task {
                     // Its tickets have reported themselves as unknown.
                     Err(error) => tracing::error!(%error, "a request's task failed"),
                 },
-                free = slots.acquire_owned(), if wants_slot => slot = free.ok(),
+                free = &mut asking, if wants_slot => slot = free.and_then(Result::ok),
                 () = sleep_until(wake) => if self.is_idle() && self.shared.retire(&self.dataset) {
                     return;
                 },
@@ -97,7 +107,8 @@ impl Task {
         }
         let opens = self.dataset.gate().closed_until(now).map(|(until, _)| until);
         // One tick after the deadline: at the deadline itself a request may still start.
-        let deadline = self.queue.first_deadline().map(|first| first + Duration::from_millis(1));
+        let tick = Duration::from_millis(1);
+        let deadline = self.queue.first_deadline().map(|first| (first + tick).max(self.swept + GRAIN));
         let next = [opens, deadline, self.queue.next_retry()].into_iter().flatten().min();
         next.map_or(now + SWEEP, |next| next.clamp(now, now + SWEEP))
     }
@@ -108,7 +119,7 @@ impl Task {
         self.queue.advance(now);
         let closed = self.dataset.gate().closed_until(now);
         let due = self.queue.first_deadline().is_some_and(|first| closed.map_or(now, |(until, _)| until) > first);
-        if !due && now < self.swept + SWEEP {
+        if now < self.swept + if due { GRAIN } else { SWEEP } {
             return;
         }
         self.swept = now;
@@ -143,9 +154,6 @@ impl Task {
         let Prepared { request, back } = prepare(batch, &self.dataset.key, &*self.shared.channels, now, now_ms);
         self.queue.push_back_in_front(back);
         let Some((request, mut batch, channel)) = request else { return Some(slot) };
-        if batch.events.is_empty() {
-            return Some(slot);
-        }
         self.concurrency.set_most(channel.route.max_concurrency.unwrap_or(self.shared.limits.dataset_requests));
         batch.events.iter_mut().for_each(Ticket::leaves);
         let span = request_span(&self.dataset.key, &batch.events);
@@ -165,7 +173,8 @@ impl Task {
     fn answered(&mut self, mut batch: Batch<Ticket>, answer: Answer) {
         let now = Instant::now();
         metrics::answered(&answer, batch.events.len());
-        batch.events.iter_mut().for_each(|ticket| ticket.answered(&answer));
+        let lone = batch.events.len() == 1;
+        batch.events.iter_mut().for_each(|ticket| ticket.answered(&answer, lone));
         self.dataset.gate().observe(answer.class, answer.usage.regain, batch.retries.is_fresh(), now);
         self.regulate(&answer);
         match (answer.class, answer.class.fault()) {

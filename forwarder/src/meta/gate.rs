@@ -105,6 +105,7 @@ impl Gate {
     /// Learns from an answer. `regain` is Meta's own word on how long to wait; `first` is whether the batch had not been
     /// tried before.
     pub(super) fn observe(&mut self, class: Class, regain: Option<Duration>, first: bool, now: Instant) {
+        self.expire(now);
         match class {
             Class::Throttled => self.close(class, regain, THROTTLED, now),
             Class::Blocked => self.close(class, regain, BLOCKED, now),

@@ -1,6 +1,6 @@
 //! One client span for each request.
 
-use tracing::{Level, Span, field};
+use tracing::{Span, field};
 
 use super::{answer::Answer, channel::DatasetKey, classify::Class, ticket::Ticket};
 
@@ -56,6 +56,8 @@ pub(super) fn answered(answer: &Answer, events: usize) {
         Class::Token | Class::Permission | Class::Wiring | Class::OldVersion | Class::Blocked => {
             tracing::warn!(class, events, detail, "Meta refused a request");
         }
-        _ => tracing::event!(Level::INFO, class, events, detail, "a request to Meta did not go through"),
+        // A merchant's own data, and often.
+        Class::BadClick | Class::BadEvent => tracing::debug!(class, events, detail, "Meta refused a request"),
+        _ => tracing::info!(class, events, detail, "a request to Meta did not go through"),
     }
 }

@@ -91,13 +91,14 @@ impl Ticket {
         self.in_flight = true;
     }
 
-    /// The request's answer is here.
-    pub(super) fn answered(&mut self, answer: &Answer) {
+    /// The answer to its request is here; `lone` where no other event was in it.
+    pub(super) fn answered(&mut self, answer: &Answer, lone: bool) {
         self.in_flight = false;
         self.spent += answer.took;
         self.last = Some(answer.class);
         self.had_unknown |= answer.class == Class::Unknown;
-        if answer.error.is_some() {
+        // What a batch was refused for may be another event's fault, and must not stand in this one's record.
+        if answer.error.is_some() && (lone || !answer.class.is_definite_rejection()) {
             self.last_error.clone_from(&answer.error);
         }
     }
@@ -128,6 +129,9 @@ impl Ticket {
     fn report(&mut self, report: Report) {
         let Some(done) = self.done.take() else { return };
         metrics::reported(&report);
+        if let Report::Rejected { answer } = &report {
+            self.last_error.clone_from(&answer.error);
+        }
         let settled = Settled {
             report,
             attempts: self.attempts,

@@ -36,7 +36,9 @@ impl Usage {
         let seconds = minutes.map(|minutes| (minutes * 60.0).min(LONGEST_REGAIN.as_secs_f64()));
         self.regain = self.regain.max(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()));
         for limit in ["call_count", "total_cputime", "total_time"] {
-            let percent = entry[limit].as_u64().map(|percent| u32::try_from(percent).unwrap_or(u32::MAX));
+            // Saturates, and drops a fraction.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let percent = entry[limit].as_f64().map(|percent| percent as u32);
             self.percent = self.percent.max(percent);
         }
     }
@@ -70,7 +72,7 @@ mod tests {
             .replace('\n', "");
         let mut headers = HeaderMap::new();
         headers.insert("x-business-use-case-usage", business.parse().unwrap());
-        headers.insert("x-app-usage", r#"{"call_count":28,"total_cputime":25,"total_time":3}"#.parse().unwrap());
+        headers.insert("x-app-usage", r#"{"call_count":28,"total_cputime":25.9,"total_time":3}"#.parse().unwrap());
         assert_eq!(Usage::of(&headers), Usage { regain: Some(Duration::from_mins(7)), percent: Some(101) });
     }
 

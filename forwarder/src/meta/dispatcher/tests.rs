@@ -88,7 +88,9 @@ impl Wire for Model {
             let mut heard = self.heard();
             heard.at_once -= 1;
             if class == Class::Accepted {
-                clicks.into_iter().for_each(|click| *heard.counted.entry(click).or_default() += 1);
+                for click in clicks {
+                    *heard.counted.entry(click).or_default() += 1;
+                }
             }
             answer(class, takes)
         })
@@ -466,4 +468,66 @@ fn a_ticket_that_is_lost_reports_what_is_known() {
     drop(runtime);
     assert_eq!(under_way.blocking_recv().unwrap().report, Report::Unknown);
     assert_eq!(waiting.blocking_recv().unwrap().report, Report::NotStarted);
+}
+
+/// A random world: a tenth of the events is bad, and many requests fail in every way there is. Whatever happens, each
+/// event gets one report, and the report is true of what Meta counted.
+#[tokio::test(start_paused = true)]
+async fn every_report_is_true() {
+    const FAILURES: [Class; 6] =
+        [Class::Transient, Class::NotSent, Class::Unknown, Class::Throttled, Class::Token, Class::Transient];
+    let mut seed = 11_u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut reported = BTreeMap::<&str, usize>::new();
+    for _ in 0..40 {
+        let world = World::new();
+        let mut events = Vec::new();
+        for at in 0..random(300) {
+            let click = if random(10) == 0 { format!("bad-{at}") } else { format!("good-{at}") };
+            if random(40) == 0 {
+                let failure = FAILURES[usize::try_from(random(6)).unwrap()];
+                world.model.script(&click, &[failure]);
+            }
+            let lane = if random(2) == 0 { Lane::Live } else { Lane::Backfill };
+            let Ok(permit) = world.dispatcher.admit("1", lane, 100) else { continue };
+            events.push((click.clone(), world.submit(permit, "1", &click)));
+            if random(20) == 0 {
+                sleep(Duration::from_millis(random(400))).await;
+            }
+            if random(2000) == 0 {
+                world.fence.store(false, Ordering::SeqCst);
+            }
+        }
+        for (click, report) in events {
+            let settled = report.await.unwrap();
+            let report = settled.report.as_str();
+            *reported.entry(report).or_default() += 1;
+            let counted = world.model.heard().counted.get(&click).copied().unwrap_or(0);
+            assert_eq!(counted, u32::from(report == "accepted"), "{click}: {settled:?}");
+            let carried = world.model.heard().requests.iter().filter(|(_, sent, _)| sent.contains(&click)).count();
+            assert_eq!(settled.attempts, u32::try_from(carried).unwrap(), "{click}: {settled:?}");
+            assert!(settled.had_unknown || report != "unknown", "{click}: {settled:?}");
+            if let Report::Rejected { answer } = &settled.report {
+                assert!(answer.class == Class::Token || click.starts_with("bad"), "{click}: {settled:?}");
+                assert_eq!(settled.last_error, answer.error);
+            }
+        }
+        assert_eq!(world.dispatcher.held(), 0);
+    }
+    for report in ["accepted", "rejected", "unknown", "retry", "not_started"] {
+        assert!(reported.contains_key(report), "{reported:?}");
+    }
+}
+
+/// A good event in a refused batch has nothing to do with the error that the batch drew.
+#[tokio::test(start_paused = true)]
+async fn another_event_s_error_does_not_stay_with_a_good_one() {
+    let world = World::new();
+    let mut reports = world.many("1", ["bad".to_owned(), "good".to_owned()]);
+    let (good, bad) = (reports.pop().unwrap().await.unwrap(), reports.pop().unwrap().await.unwrap());
+    assert_eq!((good.report.as_str(), good.last_error), ("accepted", None));
+    assert_eq!((bad.report.as_str(), bad.last_error.unwrap().message.as_str()), ("rejected", "bad_click"));
 }
