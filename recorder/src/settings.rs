@@ -1,0 +1,167 @@
+//! The recorder's settings.
+
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+use url::Url;
+use worker::settings::{DedupWindow, KafkaSettings, LogSettings, Settings, SettingsFault};
+
+/// Writes every call's analytics record to ClickHouse: Kafka in, ClickHouse out.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "capi-recorder", version)]
+pub struct RecorderSettings {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+    /// Where ClickHouse is.
+    #[command(flatten)]
+    pub clickhouse: ClickHouseSettings,
+    /// How long an accepted order is remembered. `capi setup` builds the views from it, and a recorder that was given
+    /// another value does not start
+    #[arg(long, env = "CAPI_DEDUP_WINDOW", default_value = "28d", value_name = "DURATION")]
+    pub dedup_window: DedupWindow,
+    /// Stable name of this instance. Set, its membership in the consumer group is static: a restart moves no partition
+    #[arg(long, env = "CAPI_INSTANCE", value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Address of /livez, /readyz and /metrics: never a public one
+    #[arg(long, env = "CAPI_ADMIN_LISTEN", default_value = "127.0.0.1:8083", value_name = "HOST:PORT")]
+    pub admin_listen: SocketAddr,
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+impl Settings for RecorderSettings {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+
+    fn check(&self) -> Vec<SettingsFault> {
+        let mut faults = Vec::new();
+        faults.extend(self.kafka.client().err());
+        if self.instance.as_deref().is_some_and(|name| name.trim().is_empty()) {
+            faults.push(SettingsFault::new("CAPI_INSTANCE is empty: give the instance a name, or leave it unset"));
+        }
+        faults
+    }
+}
+
+/// Where ClickHouse is. The command line shares these settings.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ClickHouseSettings {
+    /// ClickHouse's HTTP interface
+    #[arg(long, env = "CAPI_CLICKHOUSE_URL", default_value = "http://127.0.0.1:8123", value_name = "URL", value_parser = http_url)]
+    pub clickhouse_url: Url,
+    /// Database of the tables and views
+    #[arg(long, env = "CAPI_CLICKHOUSE_DATABASE", default_value = "capi", value_name = "NAME")]
+    pub clickhouse_database: Database,
+    /// `ClickHouse` user
+    #[arg(long, env = "CAPI_CLICKHOUSE_USER", default_value = "default", value_name = "NAME")]
+    pub clickhouse_user: String,
+    /// The user's password
+    #[arg(long, env = "CAPI_CLICKHOUSE_PASSWORD", default_value = "", value_name = "PASSWORD", hide_env_values = true)]
+    pub clickhouse_password: Password,
+}
+
+/// A password stands in the header of a request; in a URL it would reach logs.
+fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{error}; write it as http://host:8123"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("the URL starts with http:// or https://".into());
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err("the URL holds no user, password or query: these have settings of their own".into());
+    }
+    Ok(url)
+}
+
+/// A database name that stands in SQL as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database(String);
+
+impl Database {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Database {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let starts_well = text.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+        if starts_well && text.len() <= 100 && text.bytes().all(legal) {
+            Ok(Self(text.into()))
+        } else {
+            Err("a database name has 1 to 100 letters, digits and underscores, and starts with no digit".into())
+        }
+    }
+}
+
+/// A password: never shown.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// The password itself, for the header that carries it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Password {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<RecorderSettings, clap::Error> {
+        RecorderSettings::try_parse_from(["capi-recorder"].iter().chain(arguments))
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let settings = parse(&["--clickhouse-password", "hunter2"]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        assert_eq!(settings.clickhouse.clickhouse_password.reveal(), "hunter2");
+    }
+
+    #[test]
+    fn a_url_holds_no_secret() {
+        for url in
+            ["http://u:p@localhost:8123", "http://localhost:8123/?password=p", "ftp://localhost", "localhost:8123"]
+        {
+            assert!(parse(&["--clickhouse-url", url]).is_err(), "{url}");
+        }
+        assert!(parse(&["--clickhouse-url", "https://ch.example.com:8443/"]).is_ok());
+    }
+
+    #[test]
+    fn a_database_name_stands_in_sql_as_it_is() {
+        for name in ["capi", "_t1"] {
+            assert!(name.parse::<Database>().is_ok(), "{name}");
+        }
+        for name in ["", "1a", "a-b", "a`b", "a.b"] {
+            assert!(name.parse::<Database>().is_err(), "{name}");
+        }
+    }
+}
