@@ -75,7 +75,6 @@ impl Assignment {
         let gone: Vec<i32> = self.owners.keys().copied().filter(|partition| !self.held.contains(partition)).collect();
         for partition in gone {
             self.tell(partition, Mail::Gone);
-            self.owners.remove(&partition);
         }
     }
 
@@ -83,7 +82,7 @@ impl Assignment {
         let shop = self.shop.clone();
         let partition = tenure.partition;
         let owner = self.owners.entry(partition).or_insert_with(|| Owner::spawn(partition, shop));
-        // An owner ends only after it was told to go, and is forgotten here then.
+        // An owner runs for as long as the process does.
         let _ = owner.mail.send(Mail::Assigned(tenure));
     }
 

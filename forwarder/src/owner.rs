@@ -20,6 +20,7 @@ use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use schemas::{OrderHash, ledger::Accepted};
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
     time::Instant,
 };
 
@@ -47,8 +48,8 @@ const HOLD_SLACK: Duration = Duration::from_secs(10);
 const PARKED_ASK: Duration = Duration::from_millis(10);
 /// How often expired orders are forgotten.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
-/// Records of the log that may be read ahead of the fold.
-const READ_AHEAD: usize = 4096;
+/// Parked events in a row that find no room before the others are left for the next time.
+const PARKED_TRIES: usize = 32;
 
 /// How long an owner leaves alone what an earlier owner had open: T exceeds the longest life of an intent.
 pub fn hold(http_timeout: Duration) -> Duration {
@@ -129,18 +130,22 @@ pub struct Owner {
     void: HashMap<OrderHash, (Vec<u8>, bool)>,
     /// What the dispatcher will say of each event that it has.
     reports: FuturesUnordered<BoxFuture<'static, (Token, Option<Settled>)>>,
-    log: (mpsc::Sender<LedgerRead>, mpsc::Receiver<LedgerRead>),
+    /// The partition of the orders topic, while it is followed.
+    log: Option<mpsc::Receiver<LedgerRead>>,
+    /// Events, while they are taken.
     arrivals: Option<mpsc::UnboundedReceiver<Arrival>>,
+    /// The task that reads the lanes, or did.
+    lanes: Option<JoinHandle<()>>,
     mail: (mpsc::UnboundedSender<Mail>, mpsc::UnboundedReceiver<Mail>),
     ready: watch::Sender<bool>,
-    following: bool,
     leaving: bool,
+    draining: bool,
     drained: Option<oneshot::Sender<()>>,
     forget_at: Instant,
 }
 
 impl Owner {
-    /// An owner without a tenure; it runs as a task until its partition is another's.
+    /// An owner without a tenure. It runs for as long as the process does: a partition that went away may come back.
     pub fn spawn(partition: i32, shop: Arc<Workshop>) -> Address {
         let mail = mpsc::unbounded_channel();
         let (ready, is_ready) = watch::channel(false);
@@ -160,12 +165,13 @@ impl Owner {
             parked: VecDeque::new(),
             void: HashMap::new(),
             reports: FuturesUnordered::new(),
-            log: mpsc::channel(READ_AHEAD),
+            log: None,
             arrivals: None,
+            lanes: None,
             mail,
             ready,
-            following: false,
             leaving: false,
+            draining: false,
             drained: None,
             forget_at: Instant::now() + FORGET_EVERY,
         };
@@ -174,18 +180,19 @@ impl Owner {
     }
 
     async fn run(mut self) {
-        while !self.is_done() {
+        loop {
             let wake_at = self.wake_at();
             tokio::select! {
-                Some(read) = self.log.1.recv() => self.read(read),
+                Some(read) = next_read(&mut self.log) => self.read(read),
                 Some(mail) = self.mail.1.recv() => self.open(mail),
-                Some(arrival) = next(&mut self.arrivals) => self.arrived(arrival),
+                Some(arrival) = next_arrival(&mut self.arrivals) => self.arrived(arrival),
                 Some((token, settled)) = self.reports.next() => self.reported(token, settled),
                 () = tokio::time::sleep_until(wake_at) => self.woken(),
             }
-            self.tell_drained();
+            if self.hands.is_empty() {
+                self.nothing_in_hand();
+            }
         }
-        self.shop.tail.leave(self.partition);
     }
 
     fn open(&mut self, mail: Mail) {
@@ -203,23 +210,15 @@ impl Owner {
         }
     }
 
-    /// Tells whoever asked for a drain, once nothing is in hand.
-    fn tell_drained(&mut self) {
-        if self.hands.is_empty()
-            && let Some(drained) = self.drained.take()
-        {
+    /// What waits for the last call in flight: the end of a drain, and forgetting a partition that is another's.
+    fn nothing_in_hand(&mut self) {
+        if let Some(drained) = self.drained.take() {
             // Whoever asked may have stopped waiting.
             let _ = drained.send(());
         }
-    }
-
-    /// Gone for good: nothing under way, and no new tenure in the mail.
-    fn is_done(&mut self) -> bool {
-        if !self.leaving || !self.hands.is_empty() {
-            return false;
+        if self.leaving {
+            self.forget_partition();
         }
-        self.mail.1.close();
-        self.mail.1.is_empty()
     }
 
     fn wake_at(&self) -> Instant {
@@ -239,9 +238,7 @@ impl Owner {
                 self.wake(&order);
             }
         }
-        for (token, since) in std::mem::take(&mut self.parked) {
-            self.ask_again(token, since);
-        }
+        self.ask_for_room();
     }
 
     /// Where this owner stands towards an order.
@@ -257,9 +254,16 @@ impl Owner {
     }
 }
 
-async fn next(arrivals: &mut Option<mpsc::UnboundedReceiver<Arrival>>) -> Option<Arrival> {
+async fn next_arrival(arrivals: &mut Option<mpsc::UnboundedReceiver<Arrival>>) -> Option<Arrival> {
     match arrivals {
         Some(arrivals) => arrivals.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_read(log: &mut Option<mpsc::Receiver<LedgerRead>>) -> Option<LedgerRead> {
+    match log {
+        Some(log) => log.recv().await,
         None => std::future::pending().await,
     }
 }

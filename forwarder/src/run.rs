@@ -41,7 +41,7 @@ pub async fn run(settings: Settings, worker: Worker) -> anyhow::Result<()> {
         // Nothing was begun, so there is nothing to drain.
         () = worker.shutdown.requested() => return Ok(()),
     };
-    let Prepared { shop, changes, broken, partitions, _directory } = prepared;
+    let Prepared { shop, changes, broken, partitions } = prepared;
     let group = shop.group.clone();
     tokio::select! {
         () = Assignment::new(shop, partitions).follow(changes, worker.shutdown) => Ok(()),
@@ -57,7 +57,6 @@ struct Prepared {
     changes: mpsc::UnboundedReceiver<Change>,
     broken: CancellationToken,
     partitions: Dependency,
-    _directory: DirectoryView,
 }
 
 /// The group is joined last: from then on events come, and everything that they need is there.
@@ -73,7 +72,7 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
     let broken = CancellationToken::new();
     let producer = Producer::new(config.clone(), Duration::ZERO, Patience::Endless, kafka)?;
     let publisher = Publisher::new(producer, names.clone(), map.per_order, broken.clone());
-    let dispatcher = dispatcher(settings, view.clone())?;
+    let dispatcher = dispatcher(settings, view)?;
     let (group, changes) = Group::join(config.clone(), &names, settings.instance.as_deref())?;
     let shop = Workshop {
         publisher: Arc::new(publisher),
@@ -87,7 +86,7 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
         kept_ms: millis(ledger_kept(settings.dedup_window.0)),
         hold: hold(settings.meta_timeout),
     };
-    Ok(Prepared { shop: Arc::new(shop), changes, broken, partitions, _directory: view })
+    Ok(Prepared { shop: Arc::new(shop), changes, broken, partitions })
 }
 
 fn dispatcher(settings: &Settings, view: DirectoryView) -> anyhow::Result<Dispatcher> {

@@ -12,6 +12,8 @@ use rdkafka::{
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
 use tokio::sync::{mpsc, oneshot};
 
+/// Records that may be read ahead of the fold.
+const READ_AHEAD: usize = 4096;
 /// How long one poll waits: the longest a command waits for the thread.
 const POLL: Duration = Duration::from_millis(10);
 /// How long one record may take to be fetched by its offset.
@@ -60,8 +62,10 @@ impl Tail {
     }
 
     /// Follows a partition from an offset. A slow receiver holds up the other partitions: it must only fold.
-    pub fn follow(&self, partition: i32, from: i64, to: mpsc::Sender<LedgerRead>) {
+    pub fn follow(&self, partition: i32, from: i64) -> mpsc::Receiver<LedgerRead> {
+        let (to, reads) = mpsc::channel(READ_AHEAD);
         self.command(Command::Follow { partition, from, to });
+        reads
     }
 
     /// Stops following a partition.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use schemas::{
     LedgerRecord,
     ledger::{CLAIM_KEY, Claim},
@@ -12,7 +13,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{clock, group::Confirmation, hand::Stage, lanes, metrics, tenure::Tenure};
+use crate::{clock, group::Confirmation, hand::Stage, lanes, ledger::Ledger, metrics, tenure::Tenure};
 
 use super::{Mail, Owner};
 
@@ -56,12 +57,25 @@ impl Owner {
     pub(super) fn assigned(&mut self, tenure: Arc<Tenure>) {
         self.revoked();
         self.leaving = false;
-        if !self.following {
-            // A partition that comes back keeps its ledger: the log is still followed, or only its tail is read.
-            self.shop.tail.follow(self.partition, self.ledger.next_offset(), self.log.0.clone());
-            self.following = true;
+        if self.draining {
+            return;
+        }
+        // A partition that comes back keeps its ledger: its log was followed all the time.
+        if self.log.is_none() {
+            self.log = Some(self.shop.tail.follow(self.partition, self.ledger.next_offset()));
         }
         self.claim(tenure);
+    }
+
+    /// Another forwarder has the partition, and nothing of ours is under way: its ledger is not needed any more.
+    pub(super) fn forget_partition(&mut self) {
+        self.leaving = false;
+        self.log = None;
+        self.shop.tail.leave(self.partition);
+        self.ledger = Ledger::new(self.shop.kept_ms);
+        self.at_work.clear();
+        self.by_intent.clear();
+        self.void.clear();
     }
 
     /// Writes a claim; its offset will be the epoch.
@@ -136,10 +150,9 @@ impl Owner {
     fn own(&mut self, tenure: Arc<Tenure>, epoch: i64, hold_until: Instant) {
         tracing::info!(partition = self.partition, epoch, orders = self.ledger.orders(), "the partition is claimed");
         tenure.confirm();
-        let first = self.arrivals.is_none();
         self.role = Role::Owning { tenure, epoch, hold_until };
         self.ready.send_replace(true);
-        if first {
+        if self.arrivals.is_none() && !self.draining {
             self.open_lanes();
         }
         self.repair();
@@ -151,16 +164,17 @@ impl Owner {
     fn open_lanes(&mut self) {
         let (to, arrivals) = mpsc::unbounded_channel();
         self.arrivals = Some(arrivals);
-        for queue in self.shop.group.queues(self.partition) {
-            let (publisher, to) = (self.shop.publisher.clone(), to.clone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = lanes::read(queue, publisher, to.clone()) => {}
-                    () = to.closed() => {}
-                }
-            });
-        }
-        self.shop.group.resume(self.partition);
+        let (shop, partition, before) = (self.shop.clone(), self.partition, self.lanes.take());
+        self.lanes = Some(tokio::spawn(async move {
+            // A queue that goes takes the wake-ups of its partition with it: the old ones have to be gone first.
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            let read = |queue| lanes::read(queue, shop.publisher.clone(), to.clone());
+            let lanes = join_all(shop.group.queues(partition).into_iter().map(read));
+            shop.group.resume(partition);
+            lanes.await;
+        }));
     }
 
     /// The tenure is over. Calls in flight finish and write their results; what was not started comes to the next owner.
@@ -176,12 +190,16 @@ impl Owner {
 
     /// The worker ends: the tenure lives on, so that what finishes can be committed.
     pub(super) fn drain(&mut self, drained: oneshot::Sender<()>) {
+        self.draining = true;
         self.stop_taking();
         self.drained = Some(drained);
     }
 
     fn stop_taking(&mut self) {
         self.arrivals = None;
+        if let Some(lanes) = &self.lanes {
+            lanes.abort();
+        }
         self.waiting.clear();
         self.held.clear();
         self.parked.clear();

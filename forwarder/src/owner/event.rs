@@ -15,7 +15,7 @@ use crate::{
     tiers::Delay,
 };
 
-use super::{Mail, Owner, claim::Role};
+use super::{Mail, Owner, PARKED_TRIES, claim::Role};
 
 /// How long a backfill event waits for room at its dataset before it goes to a tier: a healthy dataset makes room
 /// within this time, and one that does not must not hold up the others' backfills.
@@ -97,20 +97,28 @@ impl Owner {
         }
     }
 
-    /// A parked event asks for room again, or has waited long enough.
-    pub(super) fn ask_again(&mut self, token: Token, since: Instant) {
-        let before = self.parked.len();
-        self.consider(token);
-        if self.parked.len() == before {
-            return;
-        }
-        if let Some((token, parked)) = self.parked.back_mut() {
-            *parked = since;
-            let token = *token;
-            if since.elapsed() >= PARKED_FOR {
+    /// Parked events ask for room again, in the order they came. Where many in a row find none, the rest waits.
+    pub(super) fn ask_for_room(&mut self) {
+        let mut asking = std::mem::take(&mut self.parked);
+        while self.parked.len() < PARKED_TRIES
+            && let Some((token, since)) = asking.pop_front()
+        {
+            let parked = self.parked.len();
+            self.consider(token);
+            if self.parked.len() > parked {
                 self.parked.pop_back();
-                self.delay_over_share(token, Duration::ZERO);
+                self.park_on(token, since);
             }
+        }
+        self.parked.append(&mut asking);
+    }
+
+    /// An event found no room again: it waits on, unless it has waited long enough.
+    fn park_on(&mut self, token: Token, since: Instant) {
+        if since.elapsed() < PARKED_FOR {
+            self.parked.push_back((token, since));
+        } else {
+            self.delay_over_share(token, Duration::ZERO);
         }
     }
 

@@ -96,7 +96,7 @@ impl Owner {
     pub(super) fn drop_work(&mut self, token: Token) {
         self.leave_work(token);
         match self.hands.get(&token) {
-            Some(hand) if self.role.is_of(&hand.tenure) && self.arrivals.is_some() => self.consider(token),
+            Some(hand) if self.role.is_of(&hand.tenure) && !self.draining => self.consider(token),
             _ => {
                 self.hands.remove(&token);
             }
