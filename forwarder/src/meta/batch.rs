@@ -3,13 +3,13 @@
 //! A refused batch says that one of its events is bad, not which. The search sends a part of it: if that is accepted, the
 //! other part holds the bad event; if it is refused, the bad event is in it, and nothing is known any more of the other
 //! part, which goes back to the queue. No event is rejected by inference: it is once Meta refused it alone, or once Meta
-//! said of everything in the batch what is true of the request as a whole.
+//! refused all of them for what they share, and each of two of them alone for the same.
 
 use std::sync::Arc;
 
 use super::{answer::Answer, classify::Fault, retry::QuickRetries};
 
-/// Lone events that must draw the batch's own error before it is believed of all of them.
+/// Lone events that must draw a batch's own error before it is believed of all of them.
 const WITNESSES: u8 = 2;
 
 /// Events that go together.
@@ -31,7 +31,7 @@ enum Role {
     Fresh,
     /// It is part of a refused batch whose fault is one event's.
     Search,
-    /// Its only event stands for a refused batch whose fault may be the request's.
+    /// Its only event stands for a refused batch whose fault is the request's, by its class.
     Witness { refusal: Arc<Answer>, met: u8 },
 }
 
@@ -111,8 +111,7 @@ impl<T> Batch<T> {
         let lone = events.len() == 1;
         let mut rejection = match (fault, &role) {
             _ if lone => Rejection::of(events, answer),
-            (Fault::Request, _) => Rejection::of(events, answer),
-            (Fault::Either, Role::Fresh) if events.len() > usize::from(WITNESSES) => {
+            (Fault::Request, Role::Fresh) if events.len() > usize::from(WITNESSES) => {
                 let Some(next) = Self::witness(events, Arc::clone(answer), 0) else {
                     return Rejection::of(rest, answer);
                 };

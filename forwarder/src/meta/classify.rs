@@ -41,10 +41,10 @@ pub enum Class {
 pub enum Fault {
     /// Of one or more events: the rest of the batch may be good.
     Event,
-    /// Of what all events of the request share: the verdict is every event's.
+    /// By its words of what all events of the request share, such as the token. It is believed of a whole batch once
+    /// lone events have drawn it too: the endpoint's page shows "Mismatching WhatsApp Business Account ID" as what is said
+    /// of one event, and no event is to lose its credit for another's fault.
     Request,
-    /// The numbers do not tell.
-    Either,
 }
 
 impl Class {
@@ -54,14 +54,12 @@ impl Class {
     }
 
     /// Whose fault a definite rejection is; `None` for every other class.
-    ///
-    /// A mismatch of WABA is the channel's by Meta's words, but the endpoint's page shows it as what is said of one
-    /// event, and a click of another WABA draws it too: until a second event has met it, it may be either's.
     pub fn fault(self) -> Option<Fault> {
         match self {
             Self::BadClick | Self::BadEvent => Some(Fault::Event),
-            Self::Token | Self::Permission | Self::Envelope | Self::OldVersion => Some(Fault::Request),
-            Self::Wiring | Self::Other => Some(Fault::Either),
+            Self::Token | Self::Permission | Self::Wiring | Self::Envelope | Self::OldVersion | Self::Other => {
+                Some(Fault::Request)
+            }
             _ => None,
         }
     }
@@ -150,6 +148,9 @@ fn by_number(code: Option<i64>, subcode: Option<i64>) -> Option<Class> {
         368 => Class::Blocked,
         102 | 190 => Class::Token,
         3 | 10 | 200..=299 => Class::Permission,
+        // Every fault of an event has a subcode of its own: without one, code 100 is what Graph says to a missing
+        // `appsecret_proof`.
+        100 if subcode.is_none() => Class::Permission,
         2635 => Class::OldVersion,
         _ => return None,
     };
@@ -219,7 +220,7 @@ mod tests {
             (Class::Transient, &[(1, 0), (2, 0), (2, 99)]),
             (Class::Blocked, &[(368, 0), (368, 1_390_008)]),
             (Class::Token, &[(190, 0), (190, 463), (190, 467), (102, 0)]),
-            (Class::Permission, &[(3, 0), (10, 0), (200, 0), (294, 0), (299, 0), (100, 33), (200, 1)]),
+            (Class::Permission, &[(3, 0), (10, 0), (200, 0), (294, 0), (299, 0), (100, 33), (200, 1), (100, 0)]),
             (
                 Class::Wiring,
                 &[(100, 2_804_065), (100, 2_804_116), (100, 2_804_118), (100, 2_804_131), (100, 2_804_132)],
@@ -242,10 +243,7 @@ mod tests {
             ),
             (Class::Envelope, &[(100, 2_804_063), (100, 2_804_064)]),
             (Class::OldVersion, &[(2635, 0)]),
-            (
-                Class::Other,
-                &[(100, 0), (5, 0), (300, 0), (199, 0), (79_999, 0), (80_015, 0), (100, 2_804_012), (803, 33)],
-            ),
+            (Class::Other, &[(5, 0), (300, 0), (199, 0), (79_999, 0), (80_015, 0), (100, 2_804_012), (803, 33)]),
         ];
         for (class, numbers) in rows {
             for (code, subcode) in *numbers {

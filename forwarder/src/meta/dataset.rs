@@ -242,23 +242,19 @@ impl Task {
         self.queue.push_back_in_front(rejection.released);
     }
 
-    /// A quick retry, where the intents' time and the gate allow one; otherwise the events go, with what is known of them.
+    /// A quick retry, as long as there are some left; otherwise the events go, with what is known of them. One whose time
+    /// ends before the retry is told so by [`Task::sweep`].
     fn retry(&mut self, mut batch: Batch<Ticket>, now: Instant) {
         let closed = self.dataset.gate().closed_until(now);
-        let at = batch.retries.next().map(|wait| (now + wait).max(closed.map_or(now, |(until, _)| until)));
-        let closed = closed.map(|(until, class)| (class, until - now));
-        let (kept, over): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut batch.events).into_iter().partition(|ticket| at.is_some_and(|at| ticket.may_start(at)));
-        batch.events = kept;
-        if !over.is_empty() {
-            let released = batch.dissolve();
-            self.queue.push_back_in_front(released);
+        if let Some(wait) = batch.retries.next() {
+            let opens = closed.map_or(now, |(until, _)| until);
+            self.queue.push_later((now + wait).max(opens), batch);
+            return;
         }
-        for ticket in over {
-            ticket.give_up(closed);
-        }
-        if let Some(at) = at.filter(|_| !batch.events.is_empty()) {
-            self.queue.push_later(at, batch);
+        let released = batch.dissolve();
+        self.queue.push_back_in_front(released);
+        for ticket in batch.events {
+            ticket.give_up(closed.map(|(until, class)| (class, until - now)));
         }
     }
 }

@@ -209,6 +209,12 @@ impl Dataset {
 }
 
 impl Permit {
+    /// The permit of a business without a channel.
+    #[cfg(test)]
+    pub(super) fn without_a_seat(lane: Lane) -> Self {
+        Self { lane, business_id: String::new(), seat: None }
+    }
+
     pub(super) fn lane(&self) -> Lane {
         self.lane
     }

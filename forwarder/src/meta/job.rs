@@ -42,7 +42,7 @@ pub enum Report {
     },
     /// Meta said no for good. The answer's class and error say why.
     Rejected {
-        /// Meta's answer to a request that this event caused to be refused, or that all of its events did.
+        /// Meta's answer to this event alone, or to a batch whose fault is shared by all of it.
         answer: Arc<Answer>,
     },
     /// The business had no channel at the time of sending.

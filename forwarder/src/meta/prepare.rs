@@ -123,3 +123,6 @@ impl Reading<'_> {
         fit
     }
 }
+
+#[cfg(test)]
+mod tests;

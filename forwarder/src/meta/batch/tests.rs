@@ -15,7 +15,7 @@ enum Kind {
     Good,
     /// A bad click or a bad field: a fault of the event by its class.
     Bad(i32),
-    /// A code that may be the event's or the request's.
+    /// The request's fault, by its class.
     Odd(i32),
 }
 
@@ -167,11 +167,9 @@ fn one_event_with_a_mismatch_does_not_convict_the_others() {
 }
 
 #[test]
-fn a_verdict_on_the_request_is_every_event_s() {
-    let answer = refusal(Class::Token, 463);
-    let rejection = Batch::fresh(vec![1, 2, 3]).rejected(&answer, Fault::Request, 1000);
-    assert_eq!(rejection.verdicts.iter().map(|(event, _)| *event).collect::<Vec<_>>(), [1, 2, 3]);
-    assert!(rejection.next.is_none() && rejection.released.is_empty());
+fn a_pair_is_too_small_for_witnesses_and_goes_apart() {
+    let ran = run(&[Kind::Odd(3), Kind::Good], |_| 2);
+    assert_eq!((ran.rejected, ran.accepted), (vec![(0, Some(3))], vec![1]));
 }
 
 #[test]
