@@ -1,0 +1,154 @@
+//! Reading a request's body, bounded in size and in time.
+
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+/// The largest body that is read as a request, in bytes.
+pub const BODY_LIMIT: usize = 256 * 1024;
+/// What is read and thrown away beyond the limit, in bytes: a caller that is still sending would not see an answer.
+const THROWN_AWAY: usize = 1024 * 1024;
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long an answer that needs no body waits for what is on its way.
+const DRAIN_TIME: Duration = Duration::from_millis(250);
+
+/// A body as it came, whole or in part.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The bytes, up to the limit.
+    pub bytes: Vec<u8>,
+    /// Why they are not a whole body.
+    pub fault: Option<BodyFault>,
+}
+
+/// Why a body is not whole.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyFault {
+    /// Over [`BODY_LIMIT`].
+    TooLarge,
+    /// It stopped coming; the text says how.
+    Incomplete(&'static str),
+}
+
+/// Reads a body. What is over the limit is thrown away.
+pub async fn receive(body: Body) -> Received {
+    let deadline = Instant::now() + BODY_TIME;
+    let declared = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
+    let mut frames = Frames { body, deadline };
+    let mut bytes = Vec::with_capacity(declared.unwrap_or_default().min(BODY_LIMIT));
+    loop {
+        match frames.next().await {
+            Ok(Some(data)) if data.len() <= BODY_LIMIT - bytes.len() => bytes.extend_from_slice(&data),
+            Ok(Some(data)) => {
+                let room = BODY_LIMIT - bytes.len();
+                bytes.extend_from_slice(&data[..room]);
+                frames.throw_away(THROWN_AWAY.saturating_sub(data.len() - room)).await;
+                return Received { bytes, fault: Some(BodyFault::TooLarge) };
+            }
+            Ok(None) => return Received { bytes, fault: None },
+            Err(fault) => return Received { bytes, fault: Some(BodyFault::Incomplete(fault)) },
+        }
+    }
+}
+
+/// Throws away what is on its way of a body that nobody needs: closing a connection with unread bytes resets it, and the
+/// caller might never see the answer.
+pub async fn drain(body: Body) {
+    let mut frames = Frames { body, deadline: Instant::now() + DRAIN_TIME };
+    frames.throw_away(BODY_LIMIT + THROWN_AWAY).await;
+}
+
+struct Frames {
+    body: Body,
+    deadline: Instant,
+}
+
+impl Frames {
+    /// The next bytes; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, &'static str> {
+        loop {
+            let frame = timeout_at(self.deadline, self.body.frame()).await.map_err(|_| "it took too long")?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err("the connection ended"),
+                // A frame without data is a trailer: nothing in it is ours.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn throw_away(&mut self, mut most: usize) {
+        while let Ok(Some(data)) = self.next().await {
+            let Some(left) = most.checked_sub(data.len()) else { return };
+            most = left;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures::{StreamExt, stream};
+
+    use super::*;
+
+    /// A body in chunks of 1000 bytes, which counts those that were read.
+    fn chunks(count: usize) -> (Body, Arc<AtomicUsize>) {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&read);
+        let chunk = move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(vec![b'x'; 1000])
+        };
+        (Body::from_stream(stream::iter(0..count).map(chunk)), read)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_limit() {
+        let exact = receive(Body::from(vec![b'x'; BODY_LIMIT])).await;
+        assert_eq!((exact.bytes.len(), exact.fault), (BODY_LIMIT, None));
+        let over = receive(Body::from(vec![b'x'; BODY_LIMIT + 1])).await;
+        assert_eq!((over.bytes.len(), over.fault), (BODY_LIMIT, Some(BodyFault::TooLarge)));
+        let (body, _) = chunks(200);
+        assert_eq!(receive(body).await.bytes.len(), 200_000);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_a_megabyte_is_thrown_away() {
+        let (body, read) = chunks(1000);
+        assert_eq!(receive(body).await.fault, Some(BodyFault::TooLarge));
+        assert_eq!(read.load(Ordering::Relaxed), 1000, "read to its end, so that the answer arrives");
+        let (body, read) = chunks(100_000);
+        assert_eq!(receive(body).await.fault, Some(BodyFault::TooLarge));
+        assert!(read.load(Ordering::Relaxed) < 1320, "no more than that");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_coming_is_incomplete() {
+        let stalled = stream::iter([Ok::<_, std::io::Error>("abc")]).chain(stream::pending());
+        let received = receive(Body::from_stream(stalled)).await;
+        assert_eq!(received, Received { bytes: b"abc".into(), fault: Some(BodyFault::Incomplete("it took too long")) });
+        let broken = stream::iter([Ok("abc"), Err(std::io::Error::other("reset"))]);
+        let received = receive(Body::from_stream(broken)).await;
+        assert_eq!(received.fault, Some(BodyFault::Incomplete("the connection ended")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_only_a_moment() {
+        let started = Instant::now();
+        drain(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())).await;
+        assert_eq!(started.elapsed(), DRAIN_TIME);
+    }
+}

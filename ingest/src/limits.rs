@@ -1,0 +1,7 @@
+//! Who calls too often.
+
+mod failures;
+mod rate;
+
+pub use failures::Failures;
+pub use rate::Rates;

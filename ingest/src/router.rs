@@ -1,0 +1,78 @@
+//! The public paths: there is one.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::Response,
+    routing::post,
+};
+use schemas::CallId;
+use tracing::{Instrument, Span, field::Empty};
+
+use crate::{
+    answer::Failure,
+    call::{self, Arrival},
+    service::Service,
+};
+
+const CONVERSION_EVENTS: &str = "/external/v1/businesses/{business_id}/conversion_events";
+
+/// The other end of a request's connection: an extension that the server gives to every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Routes every request to an answer.
+pub fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route(CONVERSION_EVENTS, post(conversion_events).fallback(other_method))
+        .fallback(other_path)
+        .with_state(service)
+}
+
+/// A call runs as a task of its own: a caller that goes away does not take back what it sent.
+async fn conversion_events(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let arrival = arrival(&request);
+    let (head, body) = request.into_parts();
+    let span = call_span(arrival.call_id);
+    worker::trace::continue_from_http(&span, &head.headers);
+    let calls = service.calls.clone();
+    let answered = calls.spawn(
+        async move {
+            // The route matched, so the id is there; it is taken as it was sent, since an id that needs decoding is no UUID.
+            let asked = head.uri.path().split('/').nth(4).unwrap_or_default();
+            call::answer(&service, arrival, asked, &head, body).await
+        }
+        .instrument(span),
+    );
+    answered.await.unwrap_or_else(|_| call::respond(arrival, Failure::unavailable(call::COME_BACK).into()))
+}
+
+/// The root of a call's trace here. What is empty is filled with the answer.
+fn call_span(call_id: CallId) -> Span {
+    tracing::info_span!("call", %call_id, otel.kind = "server", http_status = Empty, outcome = Empty)
+}
+
+async fn other_method(request: Request) -> Response {
+    not_a_call(request, Failure::method_not_allowed()).await
+}
+
+async fn other_path(request: Request) -> Response {
+    not_a_call(request, Failure::path_not_found()).await
+}
+
+async fn not_a_call(request: Request, failure: Failure) -> Response {
+    let arrival = arrival(&request);
+    let (head, body) = request.into_parts();
+    call::drain(&head, body).await;
+    call::respond(arrival, failure.into())
+}
+
+fn arrival(request: &Request) -> Arrival {
+    let peer = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| *address);
+    Arrival::now(peer)
+}

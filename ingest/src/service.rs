@@ -1,0 +1,94 @@
+//! What all calls share.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::body::{Body, HttpBody};
+use directory::DirectoryView;
+use ipnet::IpNet;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admission::{Admission, Capacity, Overload, Permit},
+    limits::{Failures, Rates},
+    publish::Publisher,
+    verdict::Waiters,
+};
+
+/// What all calls share.
+pub struct Service {
+    pub(crate) directory: DirectoryView,
+    pub(crate) rates: Rates,
+    pub(crate) failures: Failures,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The longest wait for a verdict.
+    pub(crate) verdict_wait: Duration,
+    /// Cancelled when a drain begins.
+    pub(crate) drain: CancellationToken,
+    /// Calls at work, those whose callers went away included.
+    pub(crate) calls: TaskTracker,
+    admission: Admission,
+    pipeline: OnceLock<Pipeline>,
+    queue_is_up: AtomicBool,
+}
+
+/// The way to Kafka and back, once the topics are known.
+pub struct Pipeline {
+    /// Onto the queue.
+    pub publisher: Publisher,
+    /// Back from it.
+    pub waiters: Arc<Waiters>,
+}
+
+/// What an operator chooses.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// How much is let in at once.
+    pub capacity: Capacity,
+    /// The longest wait for a verdict.
+    pub verdict_wait: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Service {
+    /// A service that answers 503 until [`Service::open`] is called. `drain` is cancelled when a drain begins.
+    pub fn new(directory: DirectoryView, terms: Terms, drain: CancellationToken) -> Self {
+        Self {
+            directory,
+            rates: Rates::default(),
+            failures: Failures::default(),
+            trusted_proxies: terms.trusted_proxies,
+            verdict_wait: terms.verdict_wait,
+            drain,
+            calls: TaskTracker::new(),
+            admission: Admission::new(terms.capacity),
+            pipeline: OnceLock::new(),
+            queue_is_up: AtomicBool::new(true),
+        }
+    }
+
+    /// From now on calls are taken, once the directory has been read. Only the first pipeline counts.
+    pub fn open(&self, pipeline: Pipeline) {
+        // A second pipeline would strand those who wait on the first.
+        let _ = self.pipeline.set(pipeline);
+    }
+
+    /// Whether Kafka can be reached: while it cannot, a caller is told so at once instead of after a time-out.
+    pub fn queue_is_up(&self, up: bool) {
+        self.queue_is_up.store(up, Ordering::Relaxed);
+    }
+
+    /// Check 0: overload, or a queue that is not there.
+    pub(crate) fn admit(&self, body: &Body) -> Result<(&Pipeline, Permit), Overload> {
+        let is_ready = self.queue_is_up.load(Ordering::Relaxed) && self.directory.is_ready();
+        let pipeline = self.pipeline.get().filter(|_| is_ready).ok_or(Overload::NotReady)?;
+        let declared = body.size_hint().exact().map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        Ok((pipeline, self.admission.admit(declared)?))
+    }
+}
