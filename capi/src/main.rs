@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! The command line of the pipeline: setting it up, its businesses, channels and keys, and sending again.
+
+mod business;
+mod channel;
+mod cli;
+mod dead_letters;
+mod failure;
+mod kafka;
+mod key;
+mod link;
+mod moment;
+mod output;
+mod replay;
+mod setup;
+mod store;
+mod warehouse;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::{cli::Cli, failure::Failure, output::Output};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(fault) => return failure::of_arguments(&fault),
+    };
+    log();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[tokio::main]
+async fn run(cli: Cli) -> Result<(), Failure> {
+    cli.command.run(&Output::new(cli.json)).await
+}
+
+/// Warnings on stderr, or what `RUST_LOG` asks for. What Kafka's client says of its connections is left out: a command
+/// that fails says why itself.
+fn log() {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,librdkafka=off,rdkafka=off,capi_worker::producer=off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}

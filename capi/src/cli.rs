@@ -1,0 +1,69 @@
+//! What the command line understands.
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    business::BusinessCommand, channel::ChannelCommand, dead_letters::DeadLettersCommand, failure::Failure,
+    key::KeyCommand, link::Link, output::Output, replay::Replay, setup::Setup,
+};
+
+/// Sets the conversion pipeline up, keeps its businesses, channels and keys, and sends again what was rejected.
+///
+/// Exit codes: 0 done, 64 usage, 65 bad data or an unknown business or key, 69 Kafka or ClickHouse is unavailable, 1 else.
+#[derive(Debug, Parser)]
+#[command(name = "capi", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Answer in JSON; a list is one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create topics and tables, or bring them up to date; harmless twice
+    Setup(Setup),
+    /// Businesses: put, list, show
+    #[command(subcommand)]
+    Business(BusinessCommand),
+    /// The WhatsApp Cloud channel of a business: put, remove
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// API keys of a business: create, list, revoke
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Send rejected calls again, once what rejected them is repaired
+    Replay(Replay),
+    /// What no worker could read: list, show, redrive
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// The tracking link of a landing page
+    Link(Link),
+}
+
+impl Command {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Setup(setup) => setup.run(output).await,
+            Self::Business(command) => command.run(output).await,
+            Self::Channel(command) => command.run(output).await,
+            Self::Key(command) => command.run(output).await,
+            Self::Replay(replay) => replay.run(output).await,
+            Self::DeadLetters(command) => command.run(output).await,
+            Self::Link(link) => link.run(output),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds() {
+        Cli::command().debug_assert();
+    }
+}
