@@ -1,0 +1,54 @@
+//! What `make test` provides: the addresses of Kafka and ClickHouse, and the programs under test.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+
+/// Kafka, ClickHouse, and where the programs are.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Kafka's bootstrap servers.
+    pub brokers: String,
+    /// ClickHouse's HTTP address.
+    pub clickhouse: String,
+    programs: PathBuf,
+}
+
+impl Cluster {
+    /// As the environment says.
+    ///
+    /// # Errors
+    /// Where this was not started by `make test`, or not after a build.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let address = |name| {
+            env::var(name)
+                .with_context(|| format!("{name} is not set: run `make test`, which starts Kafka and ClickHouse"))
+        };
+        let (brokers, clickhouse) = (address("CAPI_KAFKA_BROKERS")?, address("CAPI_CLICKHOUSE_URL")?);
+        // This test is target/PROFILE/deps/e2e-…
+        let executable = env::current_exe()?;
+        let programs = executable.ancestors().nth(2).context("this test has no target directory")?.to_owned();
+        Ok(Self { brokers, clickhouse: clickhouse.trim_end_matches('/').to_owned(), programs })
+    }
+
+    /// The path of a program of this workspace.
+    ///
+    /// # Errors
+    /// Where it has not been built.
+    pub fn program(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.programs.join(name);
+        if !path.is_file() {
+            bail!("{} does not exist: run `make test`, which builds it", path.display());
+        }
+        Ok(path)
+    }
+
+    /// A folder for what deployments leave behind: beside the programs, so that it can be read after a failure.
+    pub fn scratch(&self) -> PathBuf {
+        let target = self.programs.parent().unwrap_or(Path::new("."));
+        target.join("tmp").join("e2e")
+    }
+}

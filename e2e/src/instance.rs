@@ -1,0 +1,145 @@
+//! One instance of a worker: where it listens, whether it is ready, how it is ended.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+use anyhow::bail;
+
+use crate::{
+    port,
+    process::{Process, Signal},
+    wait,
+};
+
+/// The three workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// HTTP in, Kafka out.
+    Ingest,
+    /// Kafka in, Meta out.
+    Forwarder,
+    /// Kafka in, ClickHouse out.
+    Recorder,
+}
+
+impl Kind {
+    /// The program's name.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Ingest => "capi-ingest",
+            Self::Forwarder => "capi-forwarder",
+            Self::Recorder => "capi-recorder",
+        }
+    }
+}
+
+/// An instance. It keeps its addresses and its name through restarts.
+pub struct Instance {
+    program: PathBuf,
+    environment: Vec<(String, String)>,
+    log: PathBuf,
+    /// The public address; only ingest has one.
+    pub public: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub admin: SocketAddr,
+    process: Process,
+    http: reqwest::Client,
+}
+
+impl Instance {
+    /// Starts the instance `name` of a worker in the environment of its deployment.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(
+        program: PathBuf,
+        name: &str,
+        mut environment: Vec<(String, String)>,
+        directory: &Path,
+        http: reqwest::Client,
+    ) -> anyhow::Result<Self> {
+        let (public, admin) = (port::free()?, port::free()?);
+        environment.push(("CAPI_LISTEN".into(), public.to_string()));
+        environment.push(("CAPI_ADMIN_LISTEN".into(), admin.to_string()));
+        let log = directory.join(format!("{name}.log"));
+        let process = Process::start(&program, &environment, log.clone())?;
+        Ok(Self { program, environment, log, public, admin, process, http })
+    }
+
+    /// Waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// Where it ends, or does not become ready.
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        let (http, url) = (self.http.clone(), format!("http://{}/readyz", self.admin));
+        let process = std::sync::Mutex::new(&mut self.process);
+        wait::until(&format!("{} to be ready", self.log.display()), async || {
+            let ended = process.lock().map_or(Ok(None), |mut process| process.ended())?;
+            if let Some(status) = ended {
+                bail!("it ended with {status} before it was ready");
+            }
+            let ready = http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
+            Ok(ready.then_some(()))
+        })
+        .await
+    }
+
+    /// The page of its admin address.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn admin_page(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let answer = self.http.get(format!("http://{}{path}", self.admin)).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// Where the operating system does not take it.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill().await
+    }
+
+    /// Stops it where it stands.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub async fn freeze(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::Stop).await
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub async fn thaw(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::Continue).await
+    }
+
+    /// Asks for a drain, and waits for the end.
+    ///
+    /// # Errors
+    /// Where it does not end.
+    pub async fn drain(&mut self) -> anyhow::Result<ExitStatus> {
+        self.process.signal(Signal::Terminate).await?;
+        self.process.end().await
+    }
+
+    /// Starts it again after its end, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or does not become ready.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.process = Process::start(&self.program, &self.environment, self.log.clone())?;
+        self.ready().await
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+}

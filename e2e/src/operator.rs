@@ -1,0 +1,91 @@
+//! The operator: the real command line.
+
+use std::{fs, path::PathBuf, process::Stdio};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// Runs `capi` against one deployment.
+#[derive(Clone)]
+pub struct Operator {
+    program: PathBuf,
+    environment: Vec<(String, String)>,
+    directory: PathBuf,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code.
+    pub code: i32,
+    /// Its answer.
+    pub stdout: String,
+    /// Its complaint.
+    pub stderr: String,
+}
+
+impl Operator {
+    /// In the environment of a deployment.
+    pub fn new(program: PathBuf, environment: Vec<(String, String)>, directory: PathBuf) -> Self {
+        Self { program, environment, directory }
+    }
+
+    /// Runs a command with `--json`, whatever becomes of it.
+    ///
+    /// # Errors
+    /// Where it cannot be run.
+    pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<Said> {
+        let output = Command::new(&self.program)
+            .args(arguments)
+            .arg("--json")
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        Ok(Said {
+            code: output.status.code().context("capi was killed")?,
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Runs a command that must succeed; its answer, line by line.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub async fn list(&self, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+        let said = self.run(arguments).await?;
+        if said.code != 0 {
+            bail!("capi {} ends with {}: {}", arguments.join(" "), said.code, said.stderr);
+        }
+        said.stdout.lines().map(|line| serde_json::from_str(line).context("an answer of capi")).collect()
+    }
+
+    /// Runs a command that must succeed with an answer of one line.
+    ///
+    /// # Errors
+    /// Where it fails, or answers otherwise.
+    pub async fn one(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let mut answers = self.list(arguments).await?;
+        match (answers.pop(), answers.len()) {
+            (Some(answer), 0) => Ok(answer),
+            (_, more) => bail!("capi {} answers {more} further lines", arguments.join(" ")),
+        }
+    }
+
+    /// Gives a business a channel.
+    ///
+    /// # Errors
+    /// Where `capi` does not take it.
+    pub async fn put_channel(&self, business: &str, waba: &str, dataset: &str, more: &[&str]) -> anyhow::Result<()> {
+        let file = self.directory.join(format!("{business}.token"));
+        fs::write(&file, format!("EAAG-token-of-{business}\n"))?;
+        let file = file.to_string_lossy();
+        let put =
+            ["channel", "put", business, "--waba-id", waba, "--dataset-id", dataset, "--access-token-file", &file];
+        self.list(&[&put, more].concat()).await.map(|_| ())
+    }
+}
