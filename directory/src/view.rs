@@ -127,6 +127,8 @@ pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaRes
         .set("auto.offset.reset", "earliest")
         // The defaults take up to ten seconds to find a broker that has come back.
         .set("reconnect.backoff.max.ms", "1000")
+        // A topic that is not there is told after this, and not taken for one on its way for half a minute.
+        .set("topic.metadata.propagation.max.ms", "1000")
         // The end of the topic is known when a fetch comes back empty.
         .set("fetch.wait.max.ms", "50");
     let consumer: StreamConsumer = config.create()?;

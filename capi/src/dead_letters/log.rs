@@ -38,6 +38,7 @@ impl Log {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "earliest")
+            .set("topic.metadata.propagation.max.ms", "1000")
             .set("fetch.wait.max.ms", "50");
         Ok(Self { config, topic: topics.dead_letters() })
     }

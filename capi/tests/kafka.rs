@@ -1,0 +1,183 @@
+//! The binary over librdkafka's mock cluster. What needs a real broker or ClickHouse is tested in `e2e`.
+
+#![expect(clippy::unwrap_used, reason = "a test: also what is not inside a test function")]
+
+use std::{
+    fs,
+    process::{Command, Output},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{Consumer as _, StreamConsumer},
+    message::{Header, Headers as _, OwnedHeaders, OwnedMessage},
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+};
+use schemas::Topics;
+use serde_json::{Value, json};
+use worker::{
+    dead_letters::{DeadLetters, Letter},
+    health::Health,
+    producer::{Patience, Producer},
+};
+
+const BUSINESS: &str = "6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f10";
+const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+struct Cluster {
+    mock: MockCluster<'static, DefaultProducerContext>,
+    topics: Topics,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let mock = MockCluster::new(1).unwrap();
+        let topics = Topics::new("capi");
+        for (topic, partitions) in [(topics.directory(), 1), (topics.dead_letters(), 1), (topics.events_live(), 4)] {
+            mock.create_topic(&topic, partitions, 1).unwrap();
+        }
+        Self { mock, topics }
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.mock.bootstrap_servers());
+        config
+    }
+
+    /// Runs `capi --json` without stopping the mock cluster, which lives on threads of its own.
+    fn capi(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_capi"));
+        command.env_clear().env("CAPI_KAFKA_BROKERS", self.mock.bootstrap_servers()).env("CAPI_SECRET_KEY", SECRET_KEY);
+        command.arg("--json").args(arguments).output().unwrap()
+    }
+
+    /// What a command that succeeds prints.
+    fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.capi(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    async fn bury(&self, topic: &str, partition: i32) {
+        let health = Health::default().dependency("kafka");
+        let patience = Patience::Bounded(Duration::from_secs(10));
+        let producer = Producer::new(self.config(), Duration::ZERO, patience, health).unwrap();
+        let letter = Letter {
+            topic,
+            partition,
+            offset: 17,
+            key: b"order",
+            payload: b"\x00\xff",
+            headers: OwnedHeaders::new().insert(Header { key: "verdict-partition", value: Some("3") }),
+            reason: "not Avro",
+        };
+        DeadLetters::new(producer, &self.topics).bury(letter).await.unwrap();
+    }
+
+    /// The first message of a partition.
+    async fn first(&self, topic: &str, partition: i32) -> OwnedMessage {
+        let consumer: StreamConsumer = self.config().set("group.id", "test").create().unwrap();
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+        consumer.assign(&start).unwrap();
+        consumer.recv().await.unwrap().detach()
+    }
+}
+
+#[test]
+fn a_business_gets_a_channel_and_keys_and_no_command_shows_a_secret() {
+    let cluster = Cluster::start();
+    let put = cluster.lines(&["business", "put", &BUSINESS.to_uppercase(), "--name", "Shop", "--rate-limit", "5"]);
+    assert_eq!(put[0]["business_id"], BUSINESS);
+    assert_eq!((&put[0]["rate_limit"], &put[0]["enabled"]), (&json!(5), &json!(true)));
+
+    let token = tempfile::NamedTempFile::new().unwrap();
+    fs::write(token.path(), "EAAGsecret\n").unwrap();
+    let file = token.path().to_str().unwrap();
+    let channel = ["--waba-id", "12", "--dataset-id", "34", "--access-token-file", file, "--max-concurrency", "2"];
+    cluster.lines(&[&["channel", "put", BUSINESS][..], &channel].concat());
+
+    let created = cluster.lines(&["key", "create", BUSINESS, "--name", "test", "--expires-at", "2030-01-01T00:00:00Z"]);
+    let (key_id, key) = (created[0]["key_id"].as_str().unwrap(), created[0]["key"].as_str().unwrap());
+    assert!(key.starts_with(&format!("capi_{key_id}_")));
+    let secret = key.rsplit('_').next().unwrap();
+
+    for arguments in [&["business", "show", BUSINESS][..], &["business", "list"], &["key", "list", BUSINESS]] {
+        let shown = cluster.lines(arguments)[0].to_string();
+        assert!(shown.contains(key_id), "{shown}");
+        for hidden in [secret, "EAAGsecret", "digest", "access_token"] {
+            assert!(!shown.contains(hidden), "{hidden} in {shown}");
+        }
+    }
+    let shown = &cluster.lines(&["business", "show", BUSINESS])[0];
+    assert_eq!(shown["channel"]["dataset_id"], "34");
+    assert_eq!(shown["keys"][0]["expires_at"], "2030-01-01T00:00:00Z");
+
+    let revoked = cluster.lines(&["key", "revoke", BUSINESS, key_id]);
+    assert!(revoked[0]["revoked_at"].is_string());
+    assert_eq!(cluster.lines(&["key", "revoke", BUSINESS, key_id]), revoked);
+    assert_eq!(cluster.lines(&["channel", "remove", BUSINESS])[0]["channel"], Value::Null);
+}
+
+#[test]
+fn what_is_unknown_is_65() {
+    let cluster = Cluster::start();
+    let unknown = ["00000000-0000-0000-0000-000000000000", "shop"];
+    for id in unknown {
+        for arguments in [&["business", "show", id][..], &["key", "list", id], &["channel", "remove", id]] {
+            assert_eq!(cluster.capi(arguments).status.code(), Some(65), "{arguments:?}");
+        }
+    }
+    cluster.lines(&["business", "put", BUSINESS, "--name", "Shop"]);
+    assert_eq!(cluster.capi(&["key", "revoke", BUSINESS, "nokey"]).status.code(), Some(65));
+    assert_eq!(cluster.capi(&["dead-letters", "show", "0"]).status.code(), Some(65));
+    assert_eq!(cluster.capi(&["dead-letters", "redrive", "0"]).status.code(), Some(65));
+}
+
+#[test]
+fn what_was_not_set_up_is_69_and_says_so() {
+    let cluster = Cluster::start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_capi"));
+    command.env("CAPI_KAFKA_BROKERS", cluster.mock.bootstrap_servers()).env("CAPI_TOPIC_PREFIX", "other");
+    let output = command.args(["dead-letters", "list"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("`capi setup`"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_goes_back_once_with_its_key_and_headers() {
+    let cluster = Cluster::start();
+    let live = cluster.topics.events_live();
+    cluster.bury(&live, 2).await;
+
+    let letter = cluster.lines(&["dead-letters", "show", "0"]).remove(0);
+    assert_eq!((&letter["topic"], &letter["partition"], &letter["offset"]), (&json!(live), &json!(2), &json!(17)));
+    assert_eq!((&letter["reason"], &letter["payload"]), (&json!("not Avro"), &json!("AP8=")));
+    let outcome = |arguments: &[&str]| cluster.lines(arguments)[0]["outcome"].as_str().unwrap().to_owned();
+    assert_eq!(outcome(&["dead-letters", "redrive", "--dry-run"]), "would_redrive");
+    assert_eq!(outcome(&["dead-letters", "redrive"]), "redriven");
+    assert_eq!(outcome(&["dead-letters", "redrive", "0"]), "already_redriven");
+    assert!(cluster.lines(&["dead-letters", "redrive"]).is_empty());
+
+    let back = cluster.first(&live, 2).await;
+    assert_eq!((back.key(), back.payload(), back.offset()), (Some(&b"order"[..]), Some(&b"\x00\xff"[..]), 0));
+    let headers: Vec<_> = back.headers().unwrap().iter().map(|header| header.key.to_owned()).collect();
+    assert_eq!(headers, ["verdict-partition"]);
+
+    let listed = cluster.lines(&["dead-letters", "list"]);
+    assert_eq!((listed.len(), &listed[0]["redriven"]), (1, &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_of_another_deployment_goes_nowhere() {
+    let cluster = Cluster::start();
+    cluster.bury("other.events.live", 0).await;
+    let output = cluster.capi(&["dead-letters", "redrive"]);
+    assert_eq!(output.status.code(), Some(65));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("no_address"));
+    assert_eq!(cluster.lines(&["dead-letters", "list"])[0]["redriven"], false);
+}
