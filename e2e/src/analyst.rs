@@ -9,6 +9,10 @@ use crate::wait;
 /// Amounts as text, so that no digit is lost; counts as numbers.
 const SETTINGS: &str = "SETTINGS output_format_json_quote_decimals = 1, output_format_json_quote_64bit_integers = 0";
 
+/// Every column, and times as numbers besides: seconds of the event, milliseconds of the receipt and of the record.
+pub const COLUMNS: &str = "*, toUnixTimestamp(event_time) AS event_s, toUnixTimestamp64Milli(received_at) AS received_ms, \
+     toUnixTimestamp64Milli(recorded_at) AS recorded_ms";
+
 /// Asks one deployment's ClickHouse database.
 #[derive(Clone)]
 pub struct Analyst {
@@ -77,7 +81,7 @@ impl Analyst {
     /// # Errors
     /// Where it does not become one.
     pub async fn row_when(&self, call: Uuid, such: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-        let select = format!("SELECT * FROM calls WHERE call_id = '{call}'");
+        let select = format!("SELECT {COLUMNS} FROM calls WHERE call_id = '{call}'");
         wait::until(&format!("the row of call {call}"), async || {
             let mut rows = self.rows(&select).await?;
             if rows.len() > 1 {

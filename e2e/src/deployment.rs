@@ -173,6 +173,14 @@ impl Deployment {
         tokio::time::sleep(EFFECT).await;
     }
 
+    /// The path of a worker's program.
+    ///
+    /// # Errors
+    /// Where it has not been built.
+    pub fn program(&self, kind: Kind) -> anyhow::Result<PathBuf> {
+        self.cluster.program(kind.program())
+    }
+
     /// The settings of its programs.
     pub fn environment(&self) -> &[(String, String)] {
         &self.environment

@@ -34,7 +34,7 @@ impl Merchant {
     /// # Errors
     /// Where `capi` fails.
     pub async fn open(deployment: &Deployment) -> anyhow::Result<Self> {
-        let merchant = Self::without_channel(deployment).await?;
+        let merchant = Self::sign_up(deployment).await?;
         deployment.operator.put_channel(&merchant.business, &merchant.waba, &merchant.dataset, &[]).await?;
         deployment.a_change_takes_effect().await;
         Ok(merchant)
@@ -45,10 +45,15 @@ impl Merchant {
     /// # Errors
     /// Where `capi` fails.
     pub async fn without_channel(deployment: &Deployment) -> anyhow::Result<Self> {
+        let merchant = Self::sign_up(deployment).await?;
+        deployment.a_change_takes_effect().await;
+        Ok(merchant)
+    }
+
+    async fn sign_up(deployment: &Deployment) -> anyhow::Result<Self> {
         let business = Uuid::now_v7().to_string();
         deployment.operator.one(&["business", "put", &business, "--name", "Corner Shop"]).await?;
         let (key_id, key) = new_key(deployment, &business, &[]).await?;
-        deployment.a_change_takes_effect().await;
         Ok(Self {
             business,
             dataset: digits(),
@@ -59,6 +64,12 @@ impl Merchant {
             address: client_address(),
             http: deployment.http.clone(),
         })
+    }
+
+    /// The same merchant, calling another instance of ingest.
+    #[must_use]
+    pub fn at(&self, ingest: String) -> Self {
+        Self { ingest, ..self.clone() }
     }
 
     /// The endpoint of a business.

@@ -3,6 +3,8 @@
 // `cfg(test)` always holds here; it tells clippy that the modules are test code, where `unwrap` may stand.
 #[cfg(test)]
 mod example;
+#[cfg(test)]
+mod refusals;
 
 use std::process::ExitCode;
 
@@ -16,7 +18,20 @@ macro_rules! shared {
 fn main() -> anyhow::Result<ExitCode> {
     suite::main(|suite| {
         shared![suite:
-            example::the_page,
+            example::one_call_from_end_to_end,
+            example::the_same_order_again,
+            example::a_call_without_an_order_id,
+            example::the_columns_of_calls,
+            refusals::keys,
+            refusals::too_many_failures_from_one_address,
+            refusals::businesses,
+            refusals::no_channel,
+            refusals::paths_and_methods,
+            refusals::body_size,
+            refusals::malformed_bodies,
+            refusals::violations,
+            refusals::the_rate_limit,
+            refusals::no_queue,
         ]
     })
 }
