@@ -111,7 +111,7 @@ impl<T> Batch<T> {
         let lone = events.len() == 1;
         let mut rejection = match (fault, &role) {
             _ if lone => Rejection::of(events, answer),
-            (Fault::Request, Role::Fresh) if events.len() > usize::from(WITNESSES) => {
+            (Fault::Request, Role::Fresh) => {
                 let Some(next) = Self::witness(events, Arc::clone(answer), 0) else {
                     return Rejection::of(rest, answer);
                 };

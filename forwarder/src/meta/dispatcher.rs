@@ -47,7 +47,7 @@ impl Limits {
         Self {
             dataset: Room { events: 10_000, bytes: 24 << 20 },
             process: Room { events: 40_000, bytes: 64 << 20 },
-            dataset_requests: 8,
+            dataset_requests: 32,
             process_requests: 512,
             idle: Duration::from_mins(1),
             clock,

@@ -172,6 +172,8 @@ mod tests {
         assert_eq!(gate.slots(now, 8), 0);
         assert_eq!(gate.closed_until(now), Some((now + SECOND * 120, Class::Throttled)));
         let later = now + SECOND * 120;
+        // The pause is over: one failure is no reason for another.
+        gate.observe(Class::Transient, None, true, later);
         assert_eq!(gate.admit(later), Admission::Free);
         assert_eq!(gate.slots(later, 8), 8);
     }

@@ -167,7 +167,7 @@ fn one_event_with_a_mismatch_does_not_convict_the_others() {
 }
 
 #[test]
-fn a_pair_is_too_small_for_witnesses_and_goes_apart() {
+fn a_pair_is_judged_one_by_one() {
     let ran = run(&[Kind::Odd(3), Kind::Good], |_| 2);
     assert_eq!((ran.rejected, ran.accepted), (vec![(0, Some(3))], vec![1]));
 }
