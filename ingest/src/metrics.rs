@@ -21,7 +21,7 @@ const CONNECTIONS: &str = "capi_ingest_connections";
 /// Gives every metric its help text.
 pub fn describe() {
     describe_counter!(CALLS, "Answers, by HTTP status and by outcome: a conversion status, or the reason of a failure");
-    describe_histogram!(CALL_SECONDS, Unit::Seconds, "From a request's arrival to its answer, by HTTP status");
+    describe_histogram!(CALL_SECONDS, Unit::Seconds, "From a request's arrival to its answer, by outcome");
     describe_gauge!(IN_FLIGHT, "Calls in flight");
     describe_gauge!(WAITERS, "Callers that wait for a verdict");
     describe_counter!(VERDICTS, "Verdicts seen on this instance's partition, by whether a caller here waited for them");
@@ -35,7 +35,7 @@ pub fn describe() {
 /// A call was answered.
 pub fn answered(http: StatusCode, outcome: &'static str, elapsed: Duration) {
     counter!(CALLS, "http_status" => http.as_str().to_owned(), "outcome" => outcome).increment(1);
-    histogram!(CALL_SECONDS, "http_status" => http.as_str().to_owned()).record(elapsed);
+    histogram!(CALL_SECONDS, "outcome" => outcome).record(elapsed);
 }
 
 /// A call is in flight while this is held.

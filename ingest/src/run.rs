@@ -126,8 +126,11 @@ struct Kafka {
 
 impl Kafka {
     fn producer(&self) -> KafkaResult<Producer> {
-        let patience = Patience::Bounded(PRODUCE_TIME);
-        Producer::new(self.config.clone(), LINGER, patience, self.health.dependency(KAFKA))
+        let mut config = self.config.clone();
+        // A client that has nothing to send would not connect again after an outage, so that it would go on being told
+        // as down: and as long as it is, no call is let in that could give it something to send.
+        config.set("enable.sparse.connections", "false");
+        Producer::new(config, LINGER, Patience::Bounded(PRODUCE_TIME), self.health.dependency(KAFKA))
     }
 
     fn follow_directory(&self) -> KafkaResult<DirectoryView> {
