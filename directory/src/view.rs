@@ -9,9 +9,9 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{Consumer, StreamConsumer},
-    error::{KafkaError, KafkaResult},
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    consumer::{Consumer, ConsumerContext, StreamConsumer},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 use schemas::Topics;
@@ -116,8 +116,21 @@ impl From<Snapshot> for DirectoryView {
     }
 }
 
+/// The client's callbacks. The end of the topic is asked for, and is no fault that deserves a line.
+pub(crate) struct Callbacks;
+
+impl ClientContext for Callbacks {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "Kafka client");
+        }
+    }
+}
+
+impl ConsumerContext for Callbacks {}
+
 /// A consumer of the directory's topic, placed at its beginning. It says when it has reached the end.
-pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaResult<StreamConsumer> {
+pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaResult<StreamConsumer<Callbacks>> {
     let mut config = config.clone();
     config
         // librdkafka polls no consumer without a group; nothing is committed, and no group is joined.
@@ -131,7 +144,7 @@ pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaRes
         .set("topic.metadata.propagation.max.ms", "1000")
         // The end of the topic is known when a fetch comes back empty.
         .set("fetch.wait.max.ms", "50");
-    let consumer: StreamConsumer = config.create()?;
+    let consumer: StreamConsumer<Callbacks> = config.create_with_context(Callbacks)?;
     let mut start = TopicPartitionList::new();
     // Not `Offset::Beginning`, which waits half a second to ask a leader; where 0 is gone, the reset above finds the first.
     start.add_partition_offset(&topics.directory(), PARTITION, Offset::Offset(0))?;
@@ -142,7 +155,7 @@ pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaRes
 /// The task behind a view.
 struct Following<R> {
     topic: String,
-    consumer: Arc<StreamConsumer>,
+    consumer: Arc<StreamConsumer<Callbacks>>,
     /// What has been read, published or not.
     ahead: Snapshot,
     published: Arc<ArcSwap<Snapshot>>,

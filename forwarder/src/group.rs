@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 
 use crate::{lanes::Input, metrics, tenure::Tenure};
 
+/// How long a forwarder may be silent before its partitions go to others, where the properties file does not say.
+const SESSION: &str = "15000";
 /// How often offsets are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
 /// How long one request to the group's coordinator may take before it is tried again.
@@ -79,6 +81,9 @@ impl Group {
             .set("fetch.queue.backoff.ms", "10")
             .set("queued.min.messages", "4000")
             .set("queued.max.messages.kbytes", "4096");
+        if config.get("session.timeout.ms").is_none() {
+            config.set("session.timeout.ms", SESSION);
+        }
         if let Some(instance) = instance {
             config.set("group.instance.id", instance);
         }

@@ -16,7 +16,7 @@ use super::StoreError;
 use crate::{
     business::BusinessEntry,
     change::BASE_HEADER,
-    view::{PARTITION, from_beginning},
+    view::{Callbacks, PARTITION, from_beginning},
 };
 
 /// How long Kafka may be silent before a command gives up.
@@ -75,7 +75,7 @@ fn unavailable(error: &KafkaError) -> StoreError {
 
 /// A consumer on its way from the topic's beginning.
 pub(super) struct Reader<'t> {
-    consumer: StreamConsumer,
+    consumer: StreamConsumer<Callbacks>,
     topic: &'t Topic,
 }
 
