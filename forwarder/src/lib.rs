@@ -9,10 +9,12 @@
 //! | [`owner`] | one task for each partition: claims it, decides, reads back, settles |
 //! | [`ledger`], [`tail`] | who may send an order: the fold of its log, and the log's reader |
 //! | [`meta`] | the way to Meta and back |
+//! | [`age`] | whether Meta still takes an event |
 //! | [`tiers`], [`outcome`] | what becomes of an event |
 //! | [`publish`] | what is written to Kafka |
 //! | [`frontier`] | which offsets may be committed |
 
+pub mod age;
 pub mod assignment;
 pub mod clock;
 pub mod frontier;

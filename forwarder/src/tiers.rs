@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::{ConversionEvent, MetaError, Progress, topics};
 
-use crate::ledger::decide::OLDEST_EVENT_S;
+use crate::age;
 
 /// The delays of the tiers, shortest first (`CAPI_RETRY_DELAYS`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Tiers {
             self.delays.iter().position(|delay| *delay >= at_least).map_or(self.delays.len(), |at| at + 1);
         let tier = lowest.max(long_enough);
         let delay_ms = i64::try_from(self.delays[tier - 1].as_millis()).unwrap_or(i64::MAX / 2);
-        let too_old_at = event.call.event_time.map_or(i64::MAX, |time| (time + OLDEST_EVENT_S + 1) * 1000);
+        let too_old_at = event.call.event_time.map_or(i64::MAX, |time| age::last_moment(time).saturating_add(1));
         Progress {
             tier: i32::try_from(tier).unwrap_or(1),
             not_before: (now_ms + delay_ms).min(too_old_at.max(now_ms)),
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn an_event_comes_back_when_its_seventh_day_ends() {
-        let event = event(Some(3), NOW / 1000 - OLDEST_EVENT_S + 100);
+        let event = event(Some(3), NOW / 1000 - 7 * 24 * 3600 + 102);
         let progress = tiers().place(&event, Delay::Failed { at_least: NONE }, Spent::before(&event), NOW);
-        assert_eq!(progress.not_before, NOW + 101_000);
+        assert_eq!(progress.not_before, NOW + 100_001);
         assert_eq!((progress.forward_attempts, progress.forward_ms), (2, 9));
     }
 }

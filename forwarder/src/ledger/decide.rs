@@ -6,9 +6,7 @@ use schemas::{
 };
 
 use super::memory::Order;
-
-/// The oldest event that Meta takes, in seconds (Conversions API: `event_time` at most 7 days before it is sent).
-pub const OLDEST_EVENT_S: i64 = 7 * 24 * 3600;
+use crate::age::is_too_old;
 
 /// What a decision needs to know of an event.
 #[derive(Clone, Copy, Debug)]
@@ -76,15 +74,10 @@ pub fn decide(order: Option<&Order>, event: &Candidate, here: &Standpoint) -> De
     if order.open.is_some_and(|open| open.epoch != here.epoch && !here.hold_over) {
         return Decision::Hold;
     }
-    if order.open.is_none() && too_old(event.event_time, here.now_ms) {
+    if order.open.is_none() && is_too_old(event.event_time, here.now_ms) {
         return Decision::TooOld;
     }
     intend(order, event.call)
-}
-
-/// Whether Meta would refuse the event for its age.
-pub fn too_old(event_time: i64, now_ms: i64) -> bool {
-    now_ms / 1000 - event_time > OLDEST_EVENT_S
 }
 
 /// An expired acceptance ends its window's list with it.
@@ -194,7 +187,8 @@ mod tests {
     #[test]
     fn too_old_is_said_only_where_nothing_is_open() {
         let call = CallId::now();
-        let old = |seconds| Candidate { event_time: NOW / 1000 - OLDEST_EVENT_S - seconds, ..event(call) };
+        let last = NOW / 1000 - 7 * 24 * 3600 + 2;
+        let old = |seconds| Candidate { event_time: last - seconds, ..event(call) };
         assert_eq!(decide(None, &old(1), &here()), Decision::TooOld);
         assert_eq!(decide(None, &old(0), &here()), intend(0, &[]));
         assert_eq!(decide(Some(&open(call, 5)), &old(1), &here()), intend(7, &[call]));

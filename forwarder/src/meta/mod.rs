@@ -6,7 +6,7 @@
 //! | [`dataset`] | a dataset's task: what is sent when, and what follows from the answer |
 //! | [`queue`], [`share`], [`gate`], [`concurrency`] | what waits, how much of it, and whether the dataset may be called |
 //! | [`batch`], [`refusals`] | the search for a refused batch's bad events, and how large a batch should be |
-//! | [`prepare`], [`channel`], [`age`] | from a batch to a request: what may still be sent, and how |
+//! | [`prepare`], [`channel`] | from a batch to a request: what may still be sent, and how |
 //! | [`request`] | the envelope as JSON |
 //! | [`wire`], [`client`] | one request and its answer |
 //! | [`answer`], [`classify`], [`usage`], [`redact`] | what the answer means |
@@ -14,7 +14,6 @@
 //! | [`retry`] | quick retries |
 //! | [`span`], [`metrics`] | what can be seen of it |
 
-pub mod age;
 pub mod answer;
 mod batch;
 pub mod channel;

@@ -11,8 +11,9 @@ use std::{
 use schemas::{ConversionEvent, Lane, MetaError};
 use tokio::{sync::oneshot, time::Instant};
 
+use crate::age::is_too_old;
+
 use super::{
-    age::is_too_old,
     answer::Answer,
     classify::Class,
     dispatcher::Permit,

@@ -1,5 +1,5 @@
-//! Meta takes no event older than 7 days, and one such event refuses the whole request: the age is judged before each
-//! request (rule 8 of the ledger).
+//! Meta takes no event older than 7 days, and one such event refuses the whole request: the age is judged when an event
+//! is decided about, and again before each request (rules 7 and 8 of the ledger).
 
 /// How old an event may be when it reaches Meta, in milliseconds.
 const OLDEST: i64 = 7 * 24 * 3600 * 1000;
@@ -10,7 +10,12 @@ const ON_THE_WAY: i64 = 2000;
 /// Whether Meta would refuse the event as too old if it were sent now. `event_time` is in Unix seconds, `now_ms` in Unix
 /// milliseconds.
 pub fn is_too_old(event_time: i64, now_ms: i64) -> bool {
-    now_ms.saturating_add(ON_THE_WAY) > event_time.saturating_mul(1000).saturating_add(OLDEST)
+    now_ms > last_moment(event_time)
+}
+
+/// The last moment at which the event may be sent, in Unix milliseconds.
+pub fn last_moment(event_time: i64) -> i64 {
+    event_time.saturating_mul(1000).saturating_add(OLDEST).saturating_sub(ON_THE_WAY)
 }
 
 #[cfg(test)]
