@@ -20,7 +20,7 @@ use crate::{
     assignment::Assignment,
     clock,
     group::{Change, Group},
-    meta::{Client, ClientSettings, DirectoryChannels, Dispatcher, Limits},
+    meta::{self, Client, ClientSettings, DirectoryChannels, Dispatcher, Limits},
     metrics,
     owner::{Workshop, hold},
     publish::Publisher,
@@ -36,6 +36,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Where the topics are not as they must be, or Kafka's client fails for good.
 pub async fn run(settings: Settings, worker: Worker) -> anyhow::Result<()> {
     metrics::describe();
+    meta::metrics::describe();
     let prepared = tokio::select! {
         prepared = prepare(&settings, &worker) => prepared?,
         // Nothing was begun, so there is nothing to drain.

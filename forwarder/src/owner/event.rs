@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemas::{CallId, LedgerRecord, OrderHash, Reason, ledger::Intent};
+use schemas::{CallId, Lane, LedgerRecord, OrderHash, Reason, ledger::Intent};
 use tokio::time::Instant;
 
 use crate::{
@@ -74,8 +74,10 @@ impl Owner {
     /// Over the dataset's share no intent is written. Otherwise the intent is, and nothing leaves before it is read back.
     fn intend(&mut self, token: Token, epoch: i64, overrides: i64, listed: Vec<CallId>) {
         let Some(hand) = self.hands.get_mut(&token) else { return };
-        let event = &hand.arrived.event;
-        let permit = match self.shop.dispatcher.admit(&event.call.business_id, event.lane, hand.arrived.bytes) {
+        let arrived = &hand.arrived;
+        // A replay of a live call travels in the backfill lane, and stands back there.
+        let lane = if arrived.input == Input::Backfill { Lane::Backfill } else { arrived.event.lane };
+        let permit = match self.shop.dispatcher.admit(&arrived.event.call.business_id, lane, arrived.bytes) {
             Ok(permit) => permit,
             Err(over) => return self.over_share(token, over),
         };
