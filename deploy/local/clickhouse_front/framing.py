@@ -22,8 +22,9 @@ class BadFrame(ValueError):
 
 
 def checksum(data: bytes) -> bytes:
-    low, high = CityHash128(data)
-    return struct.pack("<QQ", low, high)
+    # The library's number has the first half on top; ClickHouse writes each half with its lowest byte first.
+    first, second = divmod(CityHash128(data), 1 << 64)
+    return struct.pack("<QQ", first, second)
 
 
 def compress(data: bytes) -> Iterator[bytes]:
