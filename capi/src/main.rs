@@ -42,7 +42,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 /// Warnings on stderr, or what `RUST_LOG` asks for. What Kafka's client says of its connections is left out: a command
 /// that fails says why itself.
 fn log() {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,librdkafka=off,rdkafka=off,capi_worker::producer=off"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new("warn,librdkafka=off,rdkafka=off,capi_worker::producer=off,capi_directory::view=off")
+    });
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use recorder::{migrate::MigrateError, settings::ClickHouseSettings};
 use worker::settings::{DedupWindow, KafkaSettings};
 
-use self::plan::{Done, Sizes, Step};
+use self::plan::{Done, Kind, Sizes, Step};
 use crate::{failure::Failure, output::Output};
 
 #[derive(Debug, Args)]
@@ -61,10 +61,11 @@ impl Setup {
 
     async fn tables(&self) -> Result<Vec<Step>, Failure> {
         let migrated = recorder::migrate(&self.clickhouse, self.dedup_window.0).await?;
-        let database = self.clickhouse.clickhouse_database.as_str();
-        let step = |name: &str, done| Step { name: format!("{database}.{name}"), done };
-        let mut steps: Vec<_> = migrated.applied.iter().map(|name| step(name, Done::Created)).collect();
-        steps.push(step("views", if migrated.views_rebuilt { Done::Updated } else { Done::Unchanged }));
+        let step = |kind, name: &str, done| Step { kind, name: name.to_owned(), done };
+        let mut steps: Vec<_> =
+            migrated.applied.iter().map(|name| step(Kind::Migration, name, Done::Created)).collect();
+        let rebuilt = if migrated.views_rebuilt { Done::Updated } else { Done::Unchanged };
+        steps.push(step(Kind::Views, self.clickhouse.clickhouse_database.as_str(), rebuilt));
         Ok(steps)
     }
 }

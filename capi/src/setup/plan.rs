@@ -48,11 +48,20 @@ pub(super) struct Topic {
     pub(super) settings: BTreeMap<String, String>,
 }
 
-/// What was done to one topic or table.
+/// What was done to one topic, or to the tables.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Step {
+    pub(super) kind: Kind,
     pub(super) name: String,
     pub(super) done: Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Topic,
+    Migration,
+    Views,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,7 +79,12 @@ impl fmt::Display for Step {
             Done::Updated => "updated",
             Done::Unchanged => "unchanged",
         };
-        write!(f, "{:<9} {}", done, self.name)
+        let kind = match self.kind {
+            Kind::Topic => "topic",
+            Kind::Migration => "migration",
+            Kind::Views => "views of",
+        };
+        write!(f, "{done:<9} {kind} {}", self.name)
     }
 }
 
@@ -115,7 +129,7 @@ pub(super) fn plan(specs: &[TopicSpec], found: &BTreeMap<String, Found>, sizes: 
                 }
             }
         };
-        plan.steps.push(Step { name: spec.name.clone(), done });
+        plan.steps.push(Step { kind: Kind::Topic, name: spec.name.clone(), done });
     }
     Ok(plan)
 }
