@@ -181,7 +181,8 @@ mod tests {
         fn no_change_is_lost_however_the_writers_interleave(schedule in prop::collection::vec(0_usize..4, 0..60)) {
             let mut start = entry();
             start.keys.push(ApiKey { key_id: "first".into(), ..NewKey::generate("first", 1).key });
-            let mut log = vec![Message { base: None, value: start }];
+            let before = BusinessEntry { name: "Once".into(), channel: Some(channel("1")), ..entry() };
+            let mut log = vec![Message { base: None, value: before }, Message { base: Some(0), value: start }];
             let mut writers = writers();
             // After the schedule each in turn, until all are done.
             for turn in schedule.into_iter().chain((0..4).cycle().take(400)) {

@@ -249,6 +249,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_moved_to_another_business_stays_there() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, entry(1, &["moved"]));
+        put(&mut snapshot, entry(2, &["moved"]));
+        put(&mut snapshot, entry(1, &[]));
+        assert_eq!(snapshot.key("moved").unwrap().business.id, id(2));
+    }
+
+    #[test]
     fn what_cannot_be_read_changes_nothing() {
         let mut snapshot = Snapshot::default();
         put(&mut snapshot, entry(1, &["a"]));
