@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod refusals;
 
 use std::process::ExitCode;
@@ -22,6 +24,13 @@ fn main() -> anyhow::Result<ExitCode> {
             example::the_same_order_again,
             example::a_call_without_an_order_id,
             example::the_columns_of_calls,
+            fields::required_texts,
+            fields::events_and_objects,
+            fields::money,
+            fields::optional_fields,
+            fields::contents,
+            fields::event_time,
+            fields::an_event_that_is_too_old,
             refusals::keys,
             refusals::too_many_failures_from_one_address,
             refusals::businesses,
