@@ -145,6 +145,16 @@ mod tests {
         assert_eq!(received.fault, Some(BodyFault::Incomplete("the connection ended")));
     }
 
+    #[tokio::test]
+    async fn a_drain_reads_what_is_on_its_way() {
+        let (body, read) = chunks(1000);
+        drain(body).await;
+        assert_eq!(read.load(Ordering::Relaxed), 1000);
+        let (body, read) = chunks(100_000);
+        drain(body).await;
+        assert!(read.load(Ordering::Relaxed) < 1320, "no more than of a body that is too large");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_drain_waits_only_a_moment() {
         let started = Instant::now();

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use schemas::{CallRecord, ConversionEvent, Lane, Message, Topics, order::partition_of_call};
 
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::metrics;
 
@@ -58,7 +59,7 @@ impl Publisher {
     }
 
     /// Makes an event durable. Only then may a 2xx leave, and Meta be called (invariant 1;
-    /// `tests::endpoint::an_event_is_durable_before_its_answer`).
+    /// `an_event_is_durable_before_its_answer`).
     ///
     /// # Errors
     /// Where that is not known in time: the event may be forwarded all the same.
@@ -96,7 +97,9 @@ impl Publisher {
 
     async fn append(&self, message: Append, topic: &'static str) -> Result<(), NotDurable> {
         // The queue's own limit begins only once there is room for the message.
-        let appended = timeout(PRODUCE_TIME, self.queue.append(message)).await.unwrap_or(Err(NotDurable));
+        let appending = timeout(PRODUCE_TIME, self.queue.append(message));
+        let span = tracing::info_span!("publish", topic, otel.kind = "producer");
+        let appended = appending.instrument(span).await.unwrap_or(Err(NotDurable));
         if appended.is_err() {
             metrics::produce_failed(topic);
         }
