@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    str::FromStr,
     time::Duration,
 };
 
@@ -25,8 +26,8 @@ pub struct Settings {
     #[arg(long, env = "CAPI_ADMIN_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     pub admin_listen: SocketAddr,
     /// Proxies whose X-Forwarded-For is believed: addresses and CIDRs, separated by commas
-    #[arg(long, env = "CAPI_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network, value_name = "CIDR,…")]
-    pub trusted_proxies: Vec<IpNet>,
+    #[arg(long, env = "CAPI_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_name = "CIDR,…")]
+    pub trusted_proxies: Networks,
     /// The longest wait for Meta's verdict: 500ms, 10s, 1m; at most 5m
     #[arg(long, env = "CAPI_VERDICT_WAIT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
     pub verdict_wait: Duration,
@@ -53,7 +54,7 @@ impl Settings {
         Terms {
             capacity: Capacity { calls: self.max_in_flight, body_bytes: self.max_body_bytes },
             verdict_wait: self.verdict_wait,
-            trusted_proxies: self.trusted_proxies.clone(),
+            trusted_proxies: self.trusted_proxies.0.clone(),
         }
     }
 }
@@ -87,11 +88,23 @@ impl worker::settings::Settings for Settings {
     }
 }
 
+/// Networks in one text, separated by commas; none where it is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let listed = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        listed.map(network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
 /// A network, or one address.
 fn network(text: &str) -> Result<IpNet, String> {
-    let text = text.trim();
     let one = |_| text.parse::<IpAddr>().map(IpNet::from);
-    text.parse().or_else(one).map_err(|_| "neither an address nor a CIDR such as 10.0.0.0/8".to_owned())
+    text.parse().or_else(one).map_err(|_| format!("`{text}` is neither an address nor a CIDR such as 10.0.0.0/8"))
 }
 
 #[cfg(test)]
@@ -109,13 +122,16 @@ mod tests {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.check(), []);
         assert_eq!((settings.listen.to_string().as_str(), settings.verdict_wait.as_secs()), ("0.0.0.0:8080", 10));
-        assert_eq!((settings.admin_listen.to_string().as_str(), settings.trusted_proxies.len()), ("127.0.0.1:8081", 0));
+        assert_eq!(
+            (settings.admin_listen.to_string().as_str(), settings.trusted_proxies.0.len()),
+            ("127.0.0.1:8081", 0)
+        );
     }
 
     #[test]
     fn proxies_are_networks_or_addresses() {
         let settings = settings(&["--trusted-proxies", "10.0.0.0/8, 192.0.2.1,fd00::/8"]).unwrap();
-        let proxies: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+        let proxies: Vec<_> = settings.trusted_proxies.0.iter().map(ToString::to_string).collect();
         assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8"]);
         assert!(self::settings(&["--trusted-proxies", "proxy.local"]).is_err());
     }
