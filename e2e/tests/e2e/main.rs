@@ -6,6 +6,12 @@ mod example;
 #[cfg(test)]
 mod fields;
 #[cfg(test)]
+mod meta;
+#[cfg(test)]
+mod orders;
+#[cfg(test)]
+mod prefer;
+#[cfg(test)]
 mod refusals;
 
 use std::process::ExitCode;
@@ -31,6 +37,19 @@ fn main() -> anyhow::Result<ExitCode> {
             fields::contents,
             fields::event_time,
             fields::an_event_that_is_too_old,
+            meta::rejections_of_the_event,
+            meta::rejections_of_the_request,
+            meta::a_single_drop,
+            meta::throttles_and_transient_errors,
+            meta::unknown_outcomes,
+            meta::a_block_and_a_long_throttle,
+            meta::an_outage_of_one_dataset,
+            orders::forty_calls_at_once,
+            orders::a_second_call_follows_a_rejected_first,
+            orders::across_lanes,
+            orders::an_unknown_outcome_marks_the_order,
+            prefer::every_preference,
+            prefer::pending_then_its_verdict,
             refusals::keys,
             refusals::too_many_failures_from_one_address,
             refusals::businesses,
