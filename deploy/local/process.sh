@@ -8,7 +8,8 @@ started_at() { # pid -> the process's start time in clock ticks, or nothing
     # The name in parentheses may hold spaces: fields are counted behind it. Field 22 of the whole is 20 of the rest.
     # shellcheck disable=SC2086
     set -- ${stat##*) }
-    echo "${20}"
+    # One that has ended and that nobody has asked about yet runs no more.
+    [ "$1" != Z ] && echo "${20}"
 }
 
 pid_of() { # name -> the running process's pid, or nothing

@@ -126,11 +126,7 @@ struct Kafka {
 
 impl Kafka {
     fn producer(&self) -> KafkaResult<Producer> {
-        let mut config = self.config.clone();
-        // A client that has nothing to send would not connect again after an outage, so that it would go on being told
-        // as down: and as long as it is, no call is let in that could give it something to send.
-        config.set("enable.sparse.connections", "false");
-        Producer::new(config, LINGER, Patience::Bounded(PRODUCE_TIME), self.health.dependency(KAFKA))
+        Producer::new(self.config.clone(), LINGER, Patience::Bounded(PRODUCE_TIME), self.health.dependency(KAFKA))
     }
 
     fn follow_directory(&self) -> KafkaResult<DirectoryView> {

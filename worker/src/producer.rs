@@ -97,6 +97,9 @@ impl Producer {
             .set("message.timeout.ms", timeout.to_string())
             .set("queue.buffering.max.messages", QUEUE_MESSAGES)
             .set("queue.buffering.max.kbytes", QUEUE_KBYTES)
+            // A producer with nothing to send would not connect again after an outage, and would go on being told as
+            // down: and as long as it is, ingest lets in no call that could give it something to send.
+            .set("enable.sparse.connections", "false")
             .set("statistics.interval.ms", "1000");
         Ok(Self { inner: config.create_with_context(Reporter { health })?, patience })
     }

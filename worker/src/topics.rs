@@ -4,9 +4,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, ClientContext,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
-    client::DefaultClientContext,
     error::{KafkaError, KafkaResult},
 };
 use schemas::{
@@ -98,13 +97,22 @@ pub async fn verify(
     }
 }
 
+/// The client's callbacks. A broker that cannot be reached is told by the question that fails, not by a line for every
+/// attempt to connect.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka client");
+    }
+}
+
 /// One look: an error where Kafka did not answer, else what it said.
 async fn look(
     config: &ClientConfig,
     topics: &Topics,
     window: Option<Duration>,
 ) -> KafkaResult<Result<TopicMap, TopicFault>> {
-    let admin: AdminClient<DefaultClientContext> = config.create()?;
     let counts = partition_counts(config).await?;
     let specs = topics.specs(window.unwrap_or_default());
     let map = match check_counts(&specs, &counts, topics) {
@@ -112,7 +120,7 @@ async fn look(
         Err(fault) => return Ok(Err(fault)),
     };
     let Some(window) = window else { return Ok(Ok(map)) };
-    let retention = setting(&admin, &topics.orders(), "retention.ms").await?;
+    let retention = setting(config, &topics.orders(), "retention.ms").await?;
     let expected = ledger_kept(window).as_millis().to_string();
     if retention == expected {
         return Ok(Ok(map));
@@ -125,7 +133,7 @@ async fn look(
 /// # Errors
 /// Where Kafka does not answer.
 pub async fn partition_counts(config: &ClientConfig) -> KafkaResult<BTreeMap<String, i32>> {
-    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let admin: AdminClient<Quiet> = config.create_with_context(Quiet)?;
     let fetched = tokio::task::spawn_blocking(move || {
         let metadata = admin.inner().fetch_metadata(None, ASK_LIMIT)?;
         let count = |topic: &rdkafka::metadata::MetadataTopic| {
@@ -158,7 +166,8 @@ fn check_counts(specs: &[TopicSpec], counts: &BTreeMap<String, i32>, topics: &To
     Ok(TopicMap { per_order: per_order.map_or(1, |(_, count)| count), verdicts })
 }
 
-async fn setting(admin: &AdminClient<DefaultClientContext>, topic: &str, name: &str) -> KafkaResult<String> {
+async fn setting(config: &ClientConfig, topic: &str, name: &str) -> KafkaResult<String> {
+    let admin: AdminClient<Quiet> = config.create_with_context(Quiet)?;
     let options = AdminOptions::new().request_timeout(Some(ASK_LIMIT));
     let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await?;
     let resource = described.into_iter().next().ok_or(KafkaError::Canceled)?;
