@@ -152,6 +152,8 @@ pub(crate) async fn a_single_drop(deployment: &Deployment) -> anyhow::Result<()>
             "meta_code": null, "forward_attempts": 1, "possibly_duplicate": false,
         }),
     )?;
+    // All that an operator has to ask Meta about it.
+    ensure!(row["forward_reference_id"].as_str().is_some_and(|id| id.starts_with('A')), "{row}");
     ensure!(deployment.sandbox.credited(&merchant.dataset).await?.is_empty(), "a dropped event was counted");
     Ok(())
 }

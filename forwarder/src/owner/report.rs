@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemas::{
-    CallId, LedgerRecord, Reason,
+    CallId, LedgerRecord, MetaError, Reason,
     ledger::{Accepted, Refused},
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -106,9 +106,22 @@ impl Owner {
 fn spend(hand: &mut Hand, settled: &Settled) {
     hand.spent.attempts = hand.spent.attempts.saturating_add(i32::try_from(settled.attempts).unwrap_or(i32::MAX));
     hand.spent.millis = hand.spent.millis.saturating_add(i64::try_from(settled.spent.as_millis()).unwrap_or(i64::MAX));
-    if settled.last_error.is_some() {
-        hand.spent.last_error.clone_from(&settled.last_error);
+    if let Some(said) = last_said(settled) {
+        hand.spent.last_error = Some(said);
     }
+}
+
+/// What Meta said last against the event. A drop comes with a 200 and without a word: its status and its trace id are all
+/// that an operator has to ask Meta about it.
+fn last_said(settled: &Settled) -> Option<MetaError> {
+    let Report::Dropped { answer } = &settled.report else { return settled.last_error.clone() };
+    Some(MetaError {
+        http_status: answer.http_status.map_or(0, i32::from),
+        code: None,
+        subcode: None,
+        message: String::new(),
+        fbtrace_id: answer.fbtrace_id.clone(),
+    })
 }
 
 fn ending(settled: Settled) -> Ending {
