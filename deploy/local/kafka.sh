@@ -40,7 +40,7 @@ lib=$(fetch_kafka)
 configure
 if [ ! -f "$local_dir/kafka/meta.properties" ]; then
     rm -rf "$local_dir/kafka"
-    cluster=$(java -cp "$lib/*" kafka.tools.StorageTool random-uuid)
+    cluster=$(java -cp "$lib/*" kafka.tools.StorageTool random-uuid 2>/dev/null)
     java -cp "$lib/*" kafka.tools.StorageTool format --standalone -t "$cluster" -c "$local_dir/kafka.properties" \
         >"$local_dir/logs/kafka-format.log" 2>&1 || die "cannot format Kafka's storage: $local_dir/logs/kafka-format.log"
 fi
