@@ -129,6 +129,14 @@ impl Instance {
         self.process.end().await
     }
 
+    /// Waits for an end that it comes to by itself.
+    ///
+    /// # Errors
+    /// Where it goes on.
+    pub async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        self.process.end().await
+    }
+
     /// Starts it again after its end, and waits until it is ready.
     ///
     /// # Errors

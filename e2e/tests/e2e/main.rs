@@ -2,6 +2,10 @@
 
 // `cfg(test)` always holds here; it tells clippy that the modules are test code, where `unwrap` may stand.
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod dead_letters;
+#[cfg(test)]
 mod example;
 #[cfg(test)]
 mod fields;
@@ -13,6 +17,10 @@ mod orders;
 mod prefer;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod setup;
 
 use std::process::ExitCode;
 
@@ -50,6 +58,19 @@ fn main() -> anyhow::Result<ExitCode> {
             orders::an_unknown_outcome_marks_the_order,
             prefer::every_preference,
             prefer::pending_then_its_verdict,
+            changes::a_key_comes_and_goes,
+            changes::a_business_is_disabled,
+            changes::a_channel_is_replaced,
+            changes::a_channel_is_removed,
+            replay::after_a_repair,
+            replay::needs_a_filter,
+            dead_letters::garbage,
+            dead_letters::redrive,
+            setup::twice,
+            setup::exit_codes,
+            setup::settings_that_cannot_work,
+            setup::a_mismatch,
+            setup::the_admin_addresses,
             refusals::keys,
             refusals::too_many_failures_from_one_address,
             refusals::businesses,
