@@ -62,6 +62,7 @@ impl Assignment {
             Change::Revoked(partitions) => {
                 tracing::info!(?partitions, "revoked");
                 self.held.clear();
+                self.joined = false;
                 for partition in partitions {
                     self.tell(partition, Mail::Revoked);
                 }
@@ -99,7 +100,8 @@ impl Assignment {
         if self.joined && claimed == self.held.len() {
             self.partitions.up();
         } else {
-            self.partitions.down(format!("{claimed} of {} assigned partitions are claimed", self.held.len()));
+            let why = if self.joined { "assigned partitions are claimed" } else { "(no assignment yet)" };
+            self.partitions.down(format!("{claimed} of {} {why}", self.held.len()));
         }
     }
 

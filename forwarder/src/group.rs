@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -25,6 +25,8 @@ use crate::{lanes::Input, metrics, tenure::Tenure};
 const SESSION: &str = "15000";
 /// How often offsets are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
+/// How long to stay away after the group refused this member for good.
+const REJOIN_AFTER: Duration = Duration::from_secs(3);
 /// How long one request to the group's coordinator may take before it is tried again.
 const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -56,8 +58,11 @@ pub struct LaneQueue {
 
 /// Membership in the group.
 pub struct Group {
-    consumer: Arc<StreamConsumer<Membership>>,
+    /// Replaced where the group refuses the one before for good.
+    consumer: RwLock<Arc<StreamConsumer<Membership>>>,
+    config: ClientConfig,
     topics: Topics,
+    changes: mpsc::UnboundedSender<Change>,
 }
 
 impl Group {
@@ -87,21 +92,38 @@ impl Group {
         if let Some(instance) = instance {
             config.set("group.instance.id", instance);
         }
-        let membership = Membership { changes, topics: topics.clone(), state: Mutex::default() };
-        let consumer: StreamConsumer<Membership> = config.create_with_context(membership)?;
-        let inputs: Vec<String> = Input::all().map(|input| input.topic(topics)).collect();
-        consumer.subscribe(&inputs.iter().map(String::as_str).collect::<Vec<_>>())?;
-        Ok((Arc::new(Self { consumer: Arc::new(consumer), topics: topics.clone() }), receiver))
+        let consumer = RwLock::new(subscribe(&config, topics, &changes)?);
+        Ok((Arc::new(Self { consumer, config, topics: topics.clone(), changes }), receiver))
+    }
+
+    fn consumer(&self) -> Arc<StreamConsumer<Membership>> {
+        self.consumer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Serves the group's callbacks for as long as the worker lives. Every message has a lane of its own, so none comes
     /// this way; one that did would be skipped by its frontier, and the process must not go on.
     pub async fn serve(&self) -> KafkaError {
         loop {
-            match self.consumer.recv().await {
+            match self.consumer().recv().await {
                 Ok(_message) => return KafkaError::Canceled,
+                Err(KafkaError::MessageConsumptionFatal(error)) => self.rejoin(error).await,
                 Err(error) => tracing::warn!(%error, "the group cannot be reached now"),
             }
+        }
+    }
+
+    /// The client is dead for good: a static member that was away for longer than its session, or whose name another
+    /// process has taken. Its tenures end, and a new client joins.
+    async fn rejoin(&self, error: RDKafkaErrorCode) {
+        tracing::error!(
+            %error,
+            "the group refuses this member for good, and it joins anew; does another process have the same CAPI_INSTANCE?"
+        );
+        self.consumer().context().revoked();
+        tokio::time::sleep(REJOIN_AFTER).await;
+        match subscribe(&self.config, &self.topics, &self.changes) {
+            Ok(consumer) => *self.consumer.write().unwrap_or_else(PoisonError::into_inner) = consumer,
+            Err(error) => tracing::error!(%error, "cannot join the group anew"),
         }
     }
 
@@ -110,24 +132,26 @@ impl Group {
         let mut tick = tokio::time::interval(COMMIT_EVERY);
         loop {
             tick.tick().await;
-            let ready = self.consumer.context().ready();
+            let consumer = self.consumer();
+            let ready = consumer.context().ready();
             if ready.count() > 0
-                && let Err(error) = self.consumer.commit(&ready, CommitMode::Async)
+                && !consumer.assignment_lost()
+                && let Err(error) = consumer.commit(&ready, CommitMode::Async)
             {
                 metrics::commit_failed();
                 tracing::warn!(%error, "cannot commit now");
-                self.consumer.context().uncommitted();
+                consumer.context().uncommitted();
             }
         }
     }
 
     /// Commits what is ready and waits for the answer: the last act of a drain.
     pub async fn commit_now(&self) {
-        let ready = self.consumer.context().ready();
+        let consumer = self.consumer();
+        let ready = consumer.context().ready();
         if ready.count() == 0 {
             return;
         }
-        let consumer = self.consumer.clone();
         let committed = tokio::task::spawn_blocking(move || consumer.commit(&ready, CommitMode::Sync)).await;
         if let Ok(Err(error)) = committed {
             tracing::warn!(%error, "the last commit failed: the events behind it are read again");
@@ -136,13 +160,13 @@ impl Group {
 
     /// Everything before `offset` is done: it may be committed for as long as the tenure lives.
     pub fn advance(&self, tenure: &Arc<Tenure>, input: Input, offset: i64) {
-        self.consumer.context().lock().advance(tenure, input, offset);
+        self.consumer().context().lock().advance(tenure, input, offset);
     }
 
     /// Asks the group whether a tenure is still alive, by a commit of what is committed already.
     pub async fn confirm(&self, tenure: &Arc<Tenure>) -> Confirmation {
         while tenure.is_live() {
-            let (consumer, asked) = (self.consumer.clone(), self.inputs_of(tenure.partition));
+            let (consumer, asked) = (self.consumer(), self.inputs_of(tenure.partition));
             let committed = tokio::task::spawn_blocking(move || recommit(&consumer, asked)).await;
             match committed {
                 Ok(Ok(())) if tenure.is_live() => return Confirmation::Accepted,
@@ -159,8 +183,9 @@ impl Group {
 
     /// The queues of a partition's inputs. Nothing flows before [`Group::resume`].
     pub fn queues(&self, partition: i32) -> Vec<LaneQueue> {
+        let consumer = self.consumer();
         let queue = |input: Input| {
-            let messages = self.consumer.split_partition_queue(&input.topic(&self.topics), partition)?;
+            let messages = consumer.split_partition_queue(&input.topic(&self.topics), partition)?;
             Some(LaneQueue { input, messages })
         };
         Input::all().filter_map(queue).collect()
@@ -168,7 +193,7 @@ impl Group {
 
     /// Lets the events of a partition flow.
     pub fn resume(&self, partition: i32) {
-        if let Err(error) = self.consumer.resume(&self.inputs_of(partition)) {
+        if let Err(error) = self.consumer().resume(&self.inputs_of(partition)) {
             // It went away meanwhile: whoever has it resumes it.
             tracing::debug!(%error, partition, "cannot resume a partition");
         }
@@ -181,6 +206,18 @@ impl Group {
         }
         list
     }
+}
+
+fn subscribe(
+    config: &ClientConfig,
+    topics: &Topics,
+    changes: &mpsc::UnboundedSender<Change>,
+) -> KafkaResult<Arc<StreamConsumer<Membership>>> {
+    let membership = Membership { changes: changes.clone(), topics: topics.clone(), state: Mutex::default() };
+    let consumer: StreamConsumer<Membership> = config.create_with_context(membership)?;
+    let inputs: Vec<String> = Input::all().map(|input| input.topic(topics)).collect();
+    consumer.subscribe(&inputs.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok(Arc::new(consumer))
 }
 
 /// Commits what is committed, or the beginning.
@@ -279,9 +316,11 @@ impl ClientContext for Membership {}
 impl ConsumerContext for Membership {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(_) = rebalance {
-            // The last moment at which these offsets are accepted; without it the events behind them come again.
+            // The last moment at which these offsets are accepted; without it the events behind them come again. A
+            // static member that commits after its session is refused for good.
             let ready = self.ready();
             if ready.count() > 0
+                && !consumer.assignment_lost()
                 && let Err(error) = consumer.commit(&ready, CommitMode::Async)
             {
                 tracing::debug!(%error, "no commit at a revocation");
