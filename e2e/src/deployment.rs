@@ -186,6 +186,11 @@ impl Deployment {
         &self.environment
     }
 
+    /// One setting of its programs.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.environment.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Where its files are.
     pub fn directory(&self) -> &Path {
         &self.directory

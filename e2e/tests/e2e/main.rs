@@ -21,19 +21,37 @@ mod refusals;
 mod replay;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod views;
+#[cfg(test)]
+mod wire;
 
 use std::process::ExitCode;
 
 use e2e::suite;
 
-/// A test by its path: its name in the list.
+/// Tests on the shared deployment, named by their paths.
 macro_rules! shared {
-    ($suite:ident: $($test:path,)*) => { vec![$($suite.shared(stringify!($test), async |deployment| $test(deployment).await),)*] };
+    ($suite:ident: $($test:path,)*) => {
+        vec![$($suite.shared(stringify!($test), async |deployment| $test(deployment).await),)*]
+    };
+}
+
+/// Tests on deployments of their own, each after what its deployment is made of.
+macro_rules! own {
+    ($suite:ident: $($plan:expr => $test:path,)*) => {
+        vec![$($suite.own(stringify!($test), $plan, async |deployment| $test(deployment).await),)*]
+    };
 }
 
 fn main() -> anyhow::Result<ExitCode> {
+    let listening = wire::plan()?;
     suite::main(|suite| {
-        shared![suite:
+        // Those that take long come first.
+        let own = own![suite:
+            listening => wire::what_leaves,
+        ];
+        let shared = shared![suite:
             example::one_call_from_end_to_end,
             example::the_same_order_again,
             example::a_call_without_an_order_id,
@@ -71,6 +89,7 @@ fn main() -> anyhow::Result<ExitCode> {
             setup::settings_that_cannot_work,
             setup::a_mismatch,
             setup::the_admin_addresses,
+            views::by_hand,
             refusals::keys,
             refusals::too_many_failures_from_one_address,
             refusals::businesses,
@@ -81,6 +100,7 @@ fn main() -> anyhow::Result<ExitCode> {
             refusals::violations,
             refusals::the_rate_limit,
             refusals::no_queue,
-        ]
+        ];
+        own.into_iter().chain(shared).collect()
     })
 }
