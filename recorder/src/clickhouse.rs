@@ -21,7 +21,7 @@ pub fn client(settings: &ClickHouseSettings) -> Client {
 }
 
 /// A client for no database in particular: the one to come is not there yet.
-pub(crate) fn server(settings: &ClickHouseSettings) -> Client {
+pub fn server(settings: &ClickHouseSettings) -> Client {
     Client::default()
         .with_url(settings.clickhouse_url.as_str())
         .with_user(&settings.clickhouse_user)
@@ -56,7 +56,6 @@ impl From<Error> for Fault {
                 None => Self::Away(text),
             },
             Error::Network(_) | Error::TimedOut | Error::Decompression(_) => Self::Away(text),
-            Error::Custom(_) | Error::VariantDiscriminatorIsOutOfBound(_) => Self::Rows(text),
             _ => Self::Operator(text),
         }
     }

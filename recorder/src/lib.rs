@@ -1,18 +1,35 @@
 //! The recorder: Kafka in, ClickHouse out. It is the one writer of the analytics rows.
 //!
+//! A message's way: `consume` (a thread that polls) → `read` (its row) → `batch` → `insert` (until acknowledged) → commit.
+//!
 //! | module | holds |
 //! |---|---|
+//! | [`run`] | the recorder's life: check the world, then batch after batch |
 //! | [`settings`] | its settings |
+//! | `group`, `consume` | membership in the consumer group; the thread that polls, and what may be in hand |
+//! | `read`, [`row`] | from a message to its row |
+//! | `batch` | from rows to batches |
+//! | `insert` | from a batch to acknowledged rows |
 //! | [`clickhouse`] | the way to ClickHouse, and what its errors mean |
-//! | [`schema`] | tables and views, compiled in |
+//! | `schema` | tables and views, compiled in |
 //! | [`migrate`] | brings ClickHouse to what this release needs (`capi setup`) |
 //! | [`verify`] | checks at boot that it is so |
+//! | `metrics` | what is counted |
 
 pub mod clickhouse;
 pub mod migrate;
+pub mod row;
+pub mod run;
 pub mod settings;
 pub mod verify;
 
+mod batch;
+mod consume;
+mod group;
+mod insert;
+mod metrics;
+mod read;
 mod schema;
 
 pub use migrate::migrate;
+pub use run::run;

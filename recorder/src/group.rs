@@ -1,0 +1,114 @@
+//! Membership in the recorder's consumer group: which offsets may be committed, and how far behind we are.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Statistics, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
+    error::{KafkaError, KafkaResult},
+};
+use schemas::Topics;
+
+use crate::{metrics, read::Sources};
+
+/// The consumer, polled by one thread and committed by another.
+pub(crate) type Consumer = BaseConsumer<Group>;
+
+/// What the group's callbacks leave behind.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    /// Counts assignments: an offset that was read in an earlier one may be another member's by now.
+    tenure: AtomicU64,
+    /// An assignment came since it was last asked: its partitions are not paused.
+    assigned: AtomicBool,
+}
+
+impl Group {
+    /// The current tenure. Changes only within a poll.
+    pub(crate) fn tenure(&self) -> u64 {
+        self.tenure.load(Ordering::Acquire)
+    }
+
+    /// Whether partitions were assigned since this was last asked.
+    pub(crate) fn newly_assigned(&self) -> bool {
+        self.assigned.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// Joins the group.
+///
+/// # Errors
+/// Where the configuration is unusable.
+pub(crate) fn join(
+    mut config: ClientConfig,
+    topics: &Topics,
+    sources: &Sources,
+    instance: Option<&str>,
+) -> KafkaResult<Consumer> {
+    config
+        .set("group.id", topics.group("recorder"))
+        .set("partition.assignment.strategy", "range")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "100")
+        // What waits in the client counts against nobody's budget: as much as one batch is enough to keep going.
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.message.max.bytes", "1048576")
+        .set("statistics.interval.ms", "5000");
+    if let Some(instance) = instance {
+        config.set("group.instance.id", instance);
+    }
+    let consumer: Consumer = config.create_with_context(Group::default())?;
+    consumer.subscribe(&sources.names())?;
+    Ok(consumer)
+}
+
+/// Commits these offsets: each is the next to be read.
+pub(crate) fn commit(consumer: &Consumer, offsets: &TopicPartitionList, mode: CommitMode) {
+    if offsets.count() == 0 {
+        return;
+    }
+    // Of an asynchronous commit the callback tells the outcome. Where one fails the rows come again, to no harm.
+    if let Err(error) = consumer.commit(offsets, mode) {
+        metrics::commit(false);
+        tracing::warn!(%error, "cannot commit now");
+    }
+}
+
+impl ClientContext for Group {
+    fn stats(&self, statistics: Statistics) {
+        for (name, topic) in &statistics.topics {
+            let behind = topic.partitions.values().map(|partition| partition.consumer_lag).filter(|lag| *lag >= 0);
+            metrics::lag(name, behind.sum());
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka client");
+    }
+}
+
+impl ConsumerContext for Group {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => tracing::info!(count = partitions.count(), "partitions assigned"),
+            Rebalance::Revoke(partitions) => tracing::info!(count = partitions.count(), "partitions revoked"),
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance"),
+        }
+        self.tenure.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if matches!(rebalance, Rebalance::Assign(_)) {
+            self.assigned.store(true, Ordering::Release);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        metrics::commit(result.is_ok());
+        if let Err(error) = result {
+            tracing::warn!(%error, "a commit failed: the rows behind it may come again");
+        }
+    }
+}

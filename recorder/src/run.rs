@@ -1,0 +1,186 @@
+//! The recorder's life: check the world, then batch after batch until asked to end.
+
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+use anyhow::Context as _;
+use futures::future::try_join_all;
+use rdkafka::{
+    ClientConfig, Message as _, TopicPartitionList,
+    consumer::{CommitMode, Consumer as _},
+};
+use tracing::Instrument as _;
+use worker::{
+    Worker,
+    dead_letters::{DeadLetters, Letter},
+    health::Dependency,
+    producer::{Patience, ProduceError, Producer},
+    topics, trace,
+};
+
+use crate::{
+    batch::{Batch, Batches, Next},
+    clickhouse::client,
+    consume::{Intake, Taken},
+    group::{self, Consumer},
+    insert::{Abandoned, Inserter, Refused, Table},
+    metrics::{self, Buried},
+    read::Sources,
+    row::CallRow,
+    settings::RecorderSettings,
+    verify::verify,
+};
+
+/// How often ClickHouse is asked whether it is there while no rows come.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// How long a dead letter waits for company.
+const LINGER: Duration = Duration::from_millis(1);
+/// Links that a span keeps (`OTEL_SPAN_LINK_COUNT_LIMIT`'s default).
+const MOST_LINKS: usize = 128;
+
+/// Runs until the worker is asked to end.
+///
+/// # Errors
+/// Where topics, tables or views are not as they must be, or Kafka's clients cannot go on.
+pub async fn run(settings: RecorderSettings, worker: Worker) -> anyhow::Result<()> {
+    metrics::describe();
+    let (kafka, clickhouse) = (worker.health.dependency("kafka"), worker.health.dependency("clickhouse"));
+    let config = settings.kafka.client()?;
+    tokio::select! {
+        checked = check(&settings, &config, &kafka, &clickhouse) => checked?,
+        () = worker.shutdown.requested() => return Ok(()),
+    }
+    Recorder::start(&settings, config, kafka, clickhouse, &worker)?.record().await
+}
+
+/// Both are asked at once: whichever is away is waited for.
+async fn check(
+    settings: &RecorderSettings,
+    config: &ClientConfig,
+    kafka: &Dependency,
+    clickhouse: &Dependency,
+) -> anyhow::Result<()> {
+    let (topics, window) = (settings.kafka.topics(), settings.dedup_window.0);
+    let topics = async { Ok(topics::verify(config, &topics, Some(window), kafka).await.map(|_| ())?) };
+    let tables = async { Ok(verify(&settings.clickhouse, window, clickhouse).await?) };
+    tokio::try_join!(topics, tables).map(|_: ((), ())| ())
+}
+
+struct Recorder {
+    consumer: Arc<Consumer>,
+    intake: JoinHandle<()>,
+    batches: Batches,
+    inserter: Inserter<Table>,
+    dead_letters: DeadLetters,
+    /// The offsets of the last batch.
+    done: TopicPartitionList,
+}
+
+impl Recorder {
+    fn start(
+        settings: &RecorderSettings,
+        config: ClientConfig,
+        kafka: Dependency,
+        clickhouse: Dependency,
+        worker: &Worker,
+    ) -> anyhow::Result<Self> {
+        let topics = settings.kafka.topics();
+        let producer = Producer::new(config.clone(), LINGER, Patience::Endless, kafka)?;
+        let sources = Sources::new(&topics);
+        let consumer = Arc::new(group::join(config, &topics, &sources, settings.instance.as_deref())?);
+        let (taken, intake) = Intake::start(consumer.clone(), sources, worker.shutdown.clone())?;
+        Ok(Self {
+            consumer,
+            intake,
+            batches: Batches::new(taken, worker.shutdown.clone()),
+            inserter: Inserter::new(Table::new(client(&settings.clickhouse)), clickhouse, worker.shutdown.clone()),
+            dead_letters: DeadLetters::new(producer, &topics),
+            done: TopicPartitionList::new(),
+        })
+    }
+
+    async fn record(mut self) -> anyhow::Result<()> {
+        loop {
+            match self.batches.next(PING_EVERY).await {
+                Next::Batch(batch) => {
+                    let span = span_of(&batch);
+                    if self.settle(batch).instrument(span).await? == Err(Abandoned) {
+                        break;
+                    }
+                }
+                Next::Idle => self.inserter.ping().await,
+                Next::End => break,
+            }
+        }
+        self.leave().await
+    }
+
+    /// Every message of the batch is in ClickHouse or among the dead letters, acknowledged, before its offset moves
+    /// (invariant 9, and what makes redelivery the worst that can happen).
+    async fn settle(&mut self, batch: Batch) -> anyhow::Result<Result<(), Abandoned>> {
+        self.bury_unreadable(&batch).await.context("a dead letter cannot be written")?;
+        let readable: Vec<(&Taken, &CallRow)> =
+            batch.taken.iter().filter_map(|taken| Some((taken, taken.row.as_ref().ok()?))).collect();
+        let rows: Vec<&CallRow> = readable.iter().map(|(_, row)| *row).collect();
+        let refused = match self.inserter.insert(&rows).await {
+            Ok(refused) => refused,
+            Err(abandoned) => return Ok(Err(abandoned)),
+        };
+        for Refused { at, why } in &refused {
+            let (taken, row) = readable[*at];
+            tracing::error!(call_id = %row.call_id(), why, "ClickHouse refuses a row");
+            self.bury(taken, why, Buried::Refused).await.context("a dead letter cannot be written")?;
+        }
+        let stored = rows.iter().enumerate().filter(|(at, _)| !refused.iter().any(|refused| refused.at == *at));
+        stored.for_each(|(_, row)| metrics::row(row.conversion_status()));
+        metrics::batch(rows.len() - refused.len(), batch.bytes, batch.oldest());
+        self.done = batch.offsets(self.consumer.context().tenure())?;
+        group::commit(&self.consumer, &self.done, CommitMode::Async);
+        Ok(Ok(()))
+    }
+
+    async fn bury_unreadable(&self, batch: &Batch) -> Result<(), ProduceError> {
+        let unreadable = batch.taken.iter().filter_map(|taken| Some((taken, taken.row.as_ref().err()?)));
+        let buried = unreadable.map(|(taken, why)| {
+            let message = &taken.message;
+            tracing::error!(
+                topic = message.topic(),
+                partition = message.partition(),
+                offset = message.offset(),
+                why,
+                "unreadable message"
+            );
+            self.bury(taken, why, Buried::Unreadable)
+        });
+        try_join_all(buried).await.map(|_| ())
+    }
+
+    async fn bury(&self, taken: &Taken, why: &str, cause: Buried) -> Result<(), ProduceError> {
+        self.dead_letters.bury(Letter::of(&taken.message, why)).await?;
+        metrics::dead_letter(cause);
+        Ok(())
+    }
+
+    /// The last commit is waited for, and the group is left.
+    async fn leave(self) -> anyhow::Result<()> {
+        let Self { consumer, intake, done, batches, .. } = self;
+        // Without a receiver the thread ends, whatever it waits for.
+        drop(batches);
+        tokio::task::spawn_blocking(move || {
+            if intake.join().is_err() {
+                tracing::error!("the intake thread panicked");
+            }
+            group::commit(&consumer, &done, CommitMode::Sync);
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// The span of a batch, linked to the spans that its messages came from.
+fn span_of(batch: &Batch) -> tracing::Span {
+    let span = tracing::info_span!("record", rows = batch.taken.len());
+    for taken in batch.taken.iter().take(MOST_LINKS) {
+        trace::link(&span, taken.message.headers());
+    }
+    span
+}
