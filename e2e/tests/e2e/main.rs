@@ -2,13 +2,19 @@
 
 // `cfg(test)` always holds here; it tells clippy that the modules are test code, where `unwrap` may stand.
 #[cfg(test)]
+mod backfill;
+#[cfg(test)]
 mod changes;
+#[cfg(test)]
+mod crashes;
 #[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
 mod fields;
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
@@ -28,7 +34,8 @@ mod wire;
 
 use std::process::ExitCode;
 
-use e2e::suite;
+use e2e::{deployment::Plan, suite};
+use libtest_mimic::Trial;
 
 /// Tests on the shared deployment, named by their paths.
 macro_rules! shared {
@@ -49,6 +56,13 @@ fn main() -> anyhow::Result<ExitCode> {
     suite::main(|suite| {
         // Those that take long come first.
         let own = own![suite:
+            crashes::dynamic(2) => crashes::a_forwarder_is_a_zombie,
+            Plan::default() => crashes::a_forwarder_is_killed,
+            crashes::dynamic(1) => crashes::forwarders_join_and_leave,
+            backfill::plan() => backfill::a_bad_event_among_a_thousand,
+            Plan::default() => crashes::an_ingest_is_killed,
+            Plan::default() => crashes::a_recorder_is_killed,
+            Plan::default() => crashes::an_order_is_remembered,
             listening => wire::what_leaves,
         ];
         let shared = shared![suite:
@@ -101,6 +115,7 @@ fn main() -> anyhow::Result<ExitCode> {
             refusals::the_rate_limit,
             refusals::no_queue,
         ];
-        own.into_iter().chain(shared).collect()
+        let checker = Trial::test("load::the_checker_is_not_blind", || Ok(load::the_checker_is_not_blind()?));
+        own.into_iter().chain(shared).chain([checker]).collect()
     })
 }
