@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests: also what is not inside a test function")]
 
 mod database;
+mod deployment;
+mod relay;
 mod story;
 
 mod calls;
 mod conversions;
 mod failures;
 mod migrating;
+mod recording;
 mod revenue;
