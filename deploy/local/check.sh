@@ -16,7 +16,7 @@ tool() { # crate version : its binary, installed once in the cache
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
 machete=$(tool cargo-machete 0.9.2)
-"$machete" machete
+"$machete"
 deny=$(tool cargo-deny 0.20.2)
 "$deny" --locked check bans licenses sources
 # The advisories live in a database of their own, which a machine without a way out cannot fetch.
