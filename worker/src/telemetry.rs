@@ -90,6 +90,9 @@ fn tracer(program: &'static str) -> Result<Option<SdkTracerProvider>, TelemetryE
     if !set("OTEL_SERVICE_NAME") {
         resource = resource.with_service_name(program);
     }
+    // The exporter's HTTP client does not start without one, not even for a receiver that speaks no TLS. Where another
+    // part of the process was quicker, its provider is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let exporter = SpanExporter::builder().with_http().build()?;
     Ok(Some(SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build()))
 }
