@@ -20,13 +20,19 @@ mod meta;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod prefer;
+#[cfg(test)]
+mod protocol;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod trace;
 #[cfg(test)]
 mod views;
 #[cfg(test)]
@@ -52,7 +58,7 @@ macro_rules! own {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let listening = wire::plan()?;
+    let (listening, tracing) = (wire::plan()?, trace::plan()?);
     suite::main(|suite| {
         // Those that take long come first.
         let own = own![suite:
@@ -63,6 +69,8 @@ fn main() -> anyhow::Result<ExitCode> {
             Plan::default() => crashes::an_ingest_is_killed,
             Plan::default() => crashes::a_recorder_is_killed,
             Plan::default() => crashes::an_order_is_remembered,
+            outages::plan() => outages::clickhouse_comes_and_goes,
+            tracing => trace::from_the_request_to_the_row,
             listening => wire::what_leaves,
         ];
         let shared = shared![suite:
@@ -104,6 +112,10 @@ fn main() -> anyhow::Result<ExitCode> {
             setup::a_mismatch,
             setup::the_admin_addresses,
             views::by_hand,
+            protocol::cleartext_http2,
+            protocol::bodies_without_a_length,
+            protocol::connections_that_say_nothing,
+            protocol::secrets_stay_inside,
             refusals::keys,
             refusals::too_many_failures_from_one_address,
             refusals::businesses,

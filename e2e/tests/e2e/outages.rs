@@ -1,0 +1,97 @@
+//! ClickHouse is away, for a while or from the start: calls go on, and the rows come when it is back, once each.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, ensure};
+use e2e::{
+    deployment::{Deployment, Plan},
+    event::purchase,
+    instance::{Instance, Kind},
+    merchant::Merchant,
+    port, wait,
+};
+use serde_json::Value;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+/// Without a recorder: the test starts one behind a line that it can cut.
+pub(crate) fn plan() -> Plan {
+    Plan { recorders: 0, ..Plan::default() }
+}
+
+/// Passes connections on until it is dropped; then all of them break.
+struct Line {
+    _passing: JoinSet<()>,
+}
+
+impl Line {
+    async fn open(from: SocketAddr, to: String) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(from).await?;
+        let mut passing = JoinSet::new();
+        passing.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let to = to.clone();
+                connections.spawn(async move {
+                    if let Ok(mut far) = TcpStream::connect(to).await {
+                        // How it ends is the business of the two ends.
+                        let _ = copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        });
+        Ok(Self { _passing: passing })
+    }
+}
+
+pub(crate) async fn clickhouse_comes_and_goes(deployment: &mut Deployment) -> anyhow::Result<()> {
+    let clickhouse = deployment.setting("CAPI_CLICKHOUSE_URL").and_then(|url| url.strip_prefix("http://"));
+    let (clickhouse, address) = (clickhouse.context("ClickHouse speaks HTTP here")?.to_owned(), port::free()?);
+    let mut environment = deployment.environment().to_vec();
+    environment.push(("CAPI_CLICKHOUSE_URL".into(), format!("http://{address}")));
+    let program = deployment.program(Kind::Recorder)?;
+    let recorder =
+        Instance::start(program, "behind-a-line", environment, deployment.directory(), deployment.http.clone())?;
+    deployment.recorders.push(recorder);
+    let merchant = Merchant::open(deployment).await?;
+
+    // Away from the start.
+    report(&merchant, 0..20).await?;
+    let recorder = &deployment.recorders[0];
+    let (alive, _) = wait::until("the admin address", async || Ok(recorder.admin_page("/livez").await.ok())).await?;
+    let (ready, says) = recorder.admin_page("/readyz").await?;
+    ensure!((alive, ready) == (200, 503) && says.contains("clickhouse"), "{alive}, {ready}: {says}");
+
+    let line = Line::open(address, clickhouse.clone()).await?;
+    rows(deployment, &merchant, 20).await?;
+    deployment.recorders[0].ready().await?;
+
+    // Cut in the middle of the work, and mended.
+    drop(line);
+    report(&merchant, 20..60).await?;
+    let _line = Line::open(address, clickhouse).await?;
+    rows(deployment, &merchant, 60).await?;
+    deployment.recorders[0].ready().await
+}
+
+async fn report(merchant: &Merchant, orders: std::ops::Range<usize>) -> anyhow::Result<()> {
+    for order in orders {
+        merchant.call(&purchase(&format!("ORD-{order}"))).await?.expect(200, "forwarded")?;
+    }
+    Ok(())
+}
+
+/// Waits until each of the calls has its row, and none has two.
+async fn rows(deployment: &Deployment, merchant: &Merchant, calls: u64) -> anyhow::Result<()> {
+    let select = format!(
+        "SELECT count() AS rows, uniqExact(call_id) AS calls FROM calls WHERE business_id = '{}'",
+        merchant.business
+    );
+    let all = |rows: &[Value]| rows.first().is_some_and(|row| row["calls"].as_u64() >= Some(calls));
+    let found = deployment.analyst.rows_when(&select, all).await?;
+    ensure!(found[0]["rows"] == calls && found[0]["calls"] == calls, "{found:?}");
+    Ok(())
+}
