@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rdkafka::{Message as _, Offset, TopicPartitionList, error::KafkaResult, message::OwnedMessage};
+use rdkafka::{Message as _, message::OwnedMessage};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -42,23 +42,6 @@ impl Batch {
 
     fn is_full(&self) -> bool {
         self.room >= FULL
-    }
-
-    /// The offsets to commit once all of it is acknowledged: those of this tenure. Offsets of an earlier one may be
-    /// another member's, and would throw it back.
-    ///
-    /// # Errors
-    /// Where an offset is none: never.
-    pub(crate) fn offsets(&self, tenure: u64) -> KafkaResult<TopicPartitionList> {
-        let mut offsets = TopicPartitionList::new();
-        for Taken { message, .. } in self.taken.iter().filter(|taken| taken.tenure == tenure) {
-            let next = Offset::Offset(message.offset() + 1);
-            match offsets.find_partition(message.topic(), message.partition()) {
-                Some(mut known) => known.set_offset(next)?,
-                None => offsets.add_partition_offset(message.topic(), message.partition(), next)?,
-            }
-        }
-        Ok(offsets)
     }
 
     /// How long ago the oldest message was written.
@@ -137,17 +120,15 @@ impl Batches {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::message::Timestamp;
     use tokio::time::advance;
 
     use super::*;
+    use crate::consume::taken_for_test;
 
     const IDLE: Duration = Duration::from_secs(5);
 
-    fn taken(partition: i32, offset: i64, tenure: u64, size: usize) -> Taken {
-        let at = Timestamp::CreateTime(unix_millis() - 7_000);
-        let message = OwnedMessage::new(Some(vec![0; size]), None, "t".into(), at, partition, offset, None);
-        Taken::for_test(message, Err("unread".into()), tenure)
+    fn taken(offset: i64, size: usize) -> Taken {
+        taken_for_test(0, offset, 0, size)
     }
 
     fn batches() -> (mpsc::UnboundedSender<Taken>, Batches, Shutdown) {
@@ -166,13 +147,13 @@ mod tests {
     async fn a_lone_row_leaves_soon_and_the_next_ones_together() {
         let (sender, mut batches, _) = batches();
         let began = Instant::now();
-        sender.send(taken(0, 0, 0, 10)).unwrap();
+        sender.send(taken(0, 10)).unwrap();
         assert_eq!(length(&batches.next(IDLE).await), 1);
         assert_eq!(began.elapsed(), QUIET);
-        sender.send(taken(0, 1, 0, 10)).unwrap();
+        sender.send(taken(1, 10)).unwrap();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(900)).await;
-            sender.send(taken(0, 2, 0, 10)).unwrap();
+            sender.send(taken(2, 10)).unwrap();
             std::future::pending::<()>().await;
         });
         assert_eq!(length(&batches.next(IDLE).await), 2);
@@ -182,11 +163,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_pause_a_lone_row_leaves_soon_again() {
         let (sender, mut batches, _) = batches();
-        sender.send(taken(0, 0, 0, 10)).unwrap();
+        sender.send(taken(0, 10)).unwrap();
         batches.next(IDLE).await;
         advance(10 * PACE).await;
         let began = Instant::now();
-        sender.send(taken(0, 1, 0, 10)).unwrap();
+        sender.send(taken(1, 10)).unwrap();
         assert_eq!(length(&batches.next(IDLE).await), 1);
         assert_eq!(began.elapsed(), QUIET);
     }
@@ -197,7 +178,7 @@ mod tests {
         let began = Instant::now();
         let size = 1024 * 1024;
         for offset in 0..40 {
-            sender.send(taken(0, offset, 0, size)).unwrap();
+            sender.send(taken(offset, size)).unwrap();
         }
         let rows = length(&batches.next(IDLE).await);
         assert!((15..=16).contains(&rows), "{rows}");
@@ -208,14 +189,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wish_to_end_closes_the_batch_in_hand() {
         let (sender, mut batches, shutdown) = batches();
-        sender.send(taken(0, 0, 0, 10)).unwrap();
+        sender.send(taken(0, 10)).unwrap();
         tokio::spawn(async move {
             tokio::time::sleep(QUIET / 2).await;
             shutdown.request();
             std::future::pending::<()>().await;
         });
         assert_eq!(length(&batches.next(IDLE).await), 1);
-        sender.send(taken(0, 1, 0, 10)).unwrap();
+        sender.send(taken(1, 10)).unwrap();
         assert!(matches!(batches.next(IDLE).await, Next::End));
     }
 
@@ -226,15 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn only_offsets_of_this_tenure_are_committed_and_of_each_partition_the_last() {
+    fn a_batch_is_as_old_as_its_oldest_message() {
         let mut batch = Batch::default();
-        for (partition, offset, tenure) in [(0, 90, 1), (1, 5, 2), (0, 7, 2), (0, 8, 2)] {
-            batch.push(taken(partition, offset, tenure, 10));
-        }
-        let offsets = batch.offsets(2).unwrap();
-        let next = |partition| offsets.find_partition("t", partition).map(|found| found.offset());
-        assert_eq!([next(0), next(1)], [Some(Offset::Offset(9)), Some(Offset::Offset(6))]);
-        assert_eq!(batch.offsets(3).unwrap().count(), 0);
+        assert_eq!(batch.oldest(), None);
+        batch.push(taken(0, 10));
         assert!(batch.oldest().is_some_and(|age| age >= Duration::from_secs(7)));
     }
 }

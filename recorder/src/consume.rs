@@ -38,12 +38,34 @@ pub(crate) struct Taken {
     pub(crate) room: OwnedSemaphorePermit,
 }
 
-impl Taken {
-    #[cfg(test)]
-    pub(crate) fn for_test(message: OwnedMessage, row: Result<CallRow, String>, tenure: u64) -> Self {
-        let room = Arc::new(Semaphore::new(BUDGET)).try_acquire_many_owned(cost(&message)).unwrap();
-        Self { message, row, tenure, room }
+/// Why the thread ended before the worker.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum IntakeFault {
+    /// The group will not have this member any more.
+    #[error("the consumer failed for good: {0}")]
+    Fatal(String),
+    /// A fault of ours.
+    #[error("the intake thread panicked")]
+    Panicked,
+}
+
+/// The thread.
+pub(crate) struct Thread(JoinHandle<Result<(), IntakeFault>>);
+
+impl Thread {
+    /// Blocks until it has ended.
+    ///
+    /// # Errors
+    /// Where it did not end because it was asked to.
+    pub(crate) fn join(self) -> Result<(), IntakeFault> {
+        self.0.join().map_err(|_| IntakeFault::Panicked)?
     }
+}
+
+/// A message as it was read.
+struct Read {
+    message: OwnedMessage,
+    tenure: u64,
 }
 
 /// The thread's state.
@@ -66,85 +88,96 @@ impl Intake {
         consumer: Arc<Consumer>,
         sources: Sources,
         shutdown: Shutdown,
-    ) -> std::io::Result<(mpsc::UnboundedReceiver<Taken>, JoinHandle<()>)> {
+    ) -> std::io::Result<(mpsc::UnboundedReceiver<Taken>, Thread)> {
         let (taken, receiver) = mpsc::unbounded_channel();
         let (room, runtime) = (Arc::new(Semaphore::new(BUDGET)), Handle::current());
         let intake = Self { consumer, sources, room, taken, shutdown, runtime };
         let thread = std::thread::Builder::new().name("intake".into()).spawn(move || intake.run())?;
-        Ok((receiver, thread))
+        Ok((receiver, Thread(thread)))
     }
 
-    fn run(self) {
+    fn run(self) -> Result<(), IntakeFault> {
         while !self.ended() {
-            if let Some(message) = self.poll() {
-                self.take(message);
+            if let Some(read) = self.poll()? {
+                self.take(read)?;
             }
             metrics::in_hand(BUDGET - self.room.available_permits());
         }
+        Ok(())
     }
 
     fn ended(&self) -> bool {
         self.shutdown.is_requested() || self.taken.is_closed()
     }
 
-    fn poll(&self) -> Option<OwnedMessage> {
-        match self.consumer.poll(POLL)? {
-            Ok(message) => Some(message.detach()),
-            Err(error) => {
-                tracing::warn!(%error, "cannot read from Kafka now");
-                None
+    /// A message and the tenure it belongs to: assignments change within the poll, before it returns a message of theirs.
+    fn poll(&self) -> Result<Option<Read>, IntakeFault> {
+        let Some(polled) = self.consumer.poll(POLL) else { return Ok(None) };
+        let error = match polled {
+            Ok(message) => {
+                let tenure = self.consumer.context().tenure();
+                return Ok(Some(Read { message: message.detach(), tenure }));
             }
+            Err(error) => error,
+        };
+        if let Some((_, reason)) = self.consumer.client().fatal_error() {
+            return Err(IntakeFault::Fatal(reason));
         }
+        tracing::warn!(%error, "cannot read from Kafka now");
+        Ok(None)
     }
 
-    fn take(&self, message: OwnedMessage) {
-        let cost = cost(&message);
-        let room = self.room.clone().try_acquire_many_owned(cost).ok();
-        let room = room.or_else(|| {
-            let wait = timeout(SHORT_WAIT, self.room.clone().acquire_many_owned(cost));
-            self.runtime.block_on(wait).ok()?.ok()
-        });
-        match room {
-            Some(room) => self.hand_over(message, room),
-            None => self.hold(message),
+    fn take(&self, read: Read) -> Result<(), IntakeFault> {
+        match self.room_within(cost(&read.message), SHORT_WAIT) {
+            Some(room) => self.hand_over(read, room),
+            None => self.hold(read)?,
         }
+        Ok(())
     }
 
-    fn hand_over(&self, message: OwnedMessage, room: OwnedSemaphorePermit) {
+    fn room_within(&self, cost: u32, limit: Duration) -> Option<OwnedSemaphorePermit> {
+        if let Ok(room) = self.room.clone().try_acquire_many_owned(cost) {
+            return Some(room);
+        }
+        let room = self.room.clone().acquire_many_owned(cost);
+        self.runtime.block_on(async { timeout(limit, room).await.ok()?.ok() })
+    }
+
+    fn hand_over(&self, Read { message, tenure }: Read, room: OwnedSemaphorePermit) {
         let row = self.sources.read(&message).map_err(|error| error.to_string());
-        let tenure = self.consumer.context().tenure();
-        // Nobody listens any more: the worker ends, and the message comes again.
+        // Where nobody listens any more the worker ends, and the message comes again.
         let _ = self.taken.send(Taken { message, row, tenure, room });
     }
 
     /// Polls without taking until there is room again.
-    fn hold(&self, message: OwnedMessage) {
+    fn hold(&self, read: Read) -> Result<(), IntakeFault> {
         tracing::warn!("ClickHouse does not keep up: consumption pauses");
         metrics::paused(true);
-        let mut held = VecDeque::from([message]);
+        let mut held = VecDeque::from([read]);
         self.pause();
-        while let Some(message) = held.pop_front() {
-            let Some(room) = self.wait_for_room(cost(&message), &mut held) else { break };
-            self.hand_over(message, room);
+        while let Some(read) = held.pop_front() {
+            let Some(room) = self.wait_for_room(cost(&read.message), &mut held)? else { break };
+            self.hand_over(read, room);
         }
         self.resume();
         metrics::paused(false);
         tracing::info!("consumption goes on");
+        Ok(())
     }
 
     /// Polls until there is room, or the worker ends. A message that was on its way when the partitions were paused waits
     /// its turn.
-    fn wait_for_room(&self, cost: u32, held: &mut VecDeque<OwnedMessage>) -> Option<OwnedSemaphorePermit> {
+    fn wait_for_room(&self, cost: u32, held: &mut VecDeque<Read>) -> Result<Option<OwnedSemaphorePermit>, IntakeFault> {
         while !self.ended() {
             if let Ok(room) = self.room.clone().try_acquire_many_owned(cost) {
-                return Some(room);
+                return Ok(Some(room));
             }
-            held.extend(self.poll());
+            held.extend(self.poll()?);
             if self.consumer.context().newly_assigned() {
                 self.pause();
             }
         }
-        None
+        Ok(None)
     }
 
     fn pause(&self) {
@@ -164,4 +197,12 @@ impl Intake {
 fn cost(message: &OwnedMessage) -> u32 {
     let bytes = message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
     u32::try_from((2 * bytes + ROW_COST).min(BUDGET)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+pub(crate) fn taken_for_test(partition: i32, offset: i64, tenure: u64, size: usize) -> Taken {
+    let at = rdkafka::message::Timestamp::CreateTime(crate::read::unix_millis() - 7_000);
+    let message = OwnedMessage::new(Some(vec![0; size]), None, "t".into(), at, partition, offset, None);
+    let room = Arc::new(Semaphore::new(BUDGET)).try_acquire_many_owned(cost(&message)).unwrap();
+    Taken { message, row: Err("unread".into()), tenure, room }
 }

@@ -19,6 +19,8 @@ pub(crate) type Consumer = BaseConsumer<Group>;
 pub(crate) struct Group {
     /// Counts assignments: an offset that was read in an earlier one may be another member's by now.
     tenure: AtomicU64,
+    /// A commit failed, and no later one made up for it.
+    behind: AtomicBool,
     /// An assignment came since it was last asked: its partitions are not paused.
     assigned: AtomicBool,
 }
@@ -27,6 +29,11 @@ impl Group {
     /// The current tenure. Changes only within a poll.
     pub(crate) fn tenure(&self) -> u64 {
         self.tenure.load(Ordering::Acquire)
+    }
+
+    /// Whether the last commit failed.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
     }
 
     /// Whether partitions were assigned since this was last asked.
@@ -69,9 +76,10 @@ pub(crate) fn commit(consumer: &Consumer, offsets: &TopicPartitionList, mode: Co
     if offsets.count() == 0 {
         return;
     }
-    // Of an asynchronous commit the callback tells the outcome. Where one fails the rows come again, to no harm.
+    // Of an asynchronous commit the callback tells the outcome.
     if let Err(error) = consumer.commit(offsets, mode) {
         metrics::commit(false);
+        consumer.context().behind.store(true, Ordering::Release);
         tracing::warn!(%error, "cannot commit now");
     }
 }
@@ -107,6 +115,7 @@ impl ConsumerContext for Group {
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         metrics::commit(result.is_ok());
+        self.behind.store(result.is_err(), Ordering::Release);
         if let Err(error) = result {
             tracing::warn!(%error, "a commit failed: the rows behind it may come again");
         }

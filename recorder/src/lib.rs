@@ -10,6 +10,7 @@
 //! | `read`, [`row`] | from a message to its row |
 //! | `batch` | from rows to batches |
 //! | `insert` | from a batch to acknowledged rows |
+//! | `offsets` | what may be committed |
 //! | [`clickhouse`] | the way to ClickHouse, and what its errors mean |
 //! | `schema` | tables and views, compiled in |
 //! | [`migrate`] | brings ClickHouse to what this release needs (`capi setup`) |
@@ -28,6 +29,7 @@ mod consume;
 mod group;
 mod insert;
 mod metrics;
+mod offsets;
 mod read;
 mod schema;
 

@@ -1,11 +1,11 @@
 //! The recorder's life: check the world, then batch after batch until asked to end.
 
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use rdkafka::{
-    ClientConfig, Message as _, TopicPartitionList,
+    ClientConfig, Message as _,
     consumer::{CommitMode, Consumer as _},
 };
 use tracing::Instrument as _;
@@ -20,10 +20,11 @@ use worker::{
 use crate::{
     batch::{Batch, Batches, Next},
     clickhouse::client,
-    consume::{Intake, Taken},
+    consume::{Intake, Taken, Thread},
     group::{self, Consumer},
     insert::{Abandoned, Inserter, Refused, Table},
     metrics::{self, Buried},
+    offsets::Offsets,
     read::Sources,
     row::CallRow,
     settings::RecorderSettings,
@@ -67,12 +68,11 @@ async fn check(
 
 struct Recorder {
     consumer: Arc<Consumer>,
-    intake: JoinHandle<()>,
+    intake: Thread,
     batches: Batches,
     inserter: Inserter<Table>,
     dead_letters: DeadLetters,
-    /// The offsets of the last batch.
-    done: TopicPartitionList,
+    offsets: Offsets,
 }
 
 impl Recorder {
@@ -94,7 +94,7 @@ impl Recorder {
             batches: Batches::new(taken, worker.shutdown.clone()),
             inserter: Inserter::new(Table::new(client(&settings.clickhouse)), clickhouse, worker.shutdown.clone()),
             dead_letters: DeadLetters::new(producer, &topics),
-            done: TopicPartitionList::new(),
+            offsets: Offsets::default(),
         })
     }
 
@@ -107,11 +107,20 @@ impl Recorder {
                         break;
                     }
                 }
-                Next::Idle => self.inserter.ping().await,
+                Next::Idle => self.rest().await?,
                 Next::End => break,
             }
         }
         self.leave().await
+    }
+
+    /// What there is to do while no rows come.
+    async fn rest(&self) -> anyhow::Result<()> {
+        self.inserter.ping().await;
+        if self.consumer.context().is_behind() {
+            commit(&self.consumer, &self.offsets, CommitMode::Async)?;
+        }
+        Ok(())
     }
 
     /// Every message of the batch is in ClickHouse or among the dead letters, acknowledged, before its offset moves
@@ -133,8 +142,8 @@ impl Recorder {
         let stored = rows.iter().enumerate().filter(|(at, _)| !refused.iter().any(|refused| refused.at == *at));
         stored.for_each(|(_, row)| metrics::row(row.conversion_status()));
         metrics::batch(rows.len() - refused.len(), batch.bytes, batch.oldest());
-        self.done = batch.offsets(self.consumer.context().tenure())?;
-        group::commit(&self.consumer, &self.done, CommitMode::Async);
+        self.offsets.advance(&batch.taken, self.consumer.context().tenure());
+        commit(&self.consumer, &self.offsets, CommitMode::Async)?;
         Ok(Ok(()))
     }
 
@@ -162,18 +171,20 @@ impl Recorder {
 
     /// The last commit is waited for, and the group is left.
     async fn leave(self) -> anyhow::Result<()> {
-        let Self { consumer, intake, done, batches, .. } = self;
+        let Self { consumer, intake, offsets, batches, .. } = self;
         // Without a receiver the thread ends, whatever it waits for.
         drop(batches);
-        tokio::task::spawn_blocking(move || {
-            if intake.join().is_err() {
-                tracing::error!("the intake thread panicked");
-            }
-            group::commit(&consumer, &done, CommitMode::Sync);
-        })
-        .await?;
-        Ok(())
+        let left = tokio::task::spawn_blocking(move || {
+            intake.join()?;
+            commit(&consumer, &offsets, CommitMode::Sync)
+        });
+        left.await?
     }
+}
+
+fn commit(consumer: &Consumer, offsets: &Offsets, mode: CommitMode) -> anyhow::Result<()> {
+    group::commit(consumer, &offsets.to_commit(consumer.context().tenure())?, mode);
+    Ok(())
 }
 
 /// The span of a batch, linked to the spans that its messages came from.
