@@ -55,4 +55,14 @@ def decompress(stream: BinaryIO) -> Iterator[bytes]:
             raise BadFrame("the compressed data ends within a block")
         if checksum(header + packed) != expected:
             raise BadFrame("a block's checksum does not match")
-        yield lz4.block.decompress(packed, uncompressed_size=size)
+        yield unpack(packed, size)
+
+
+def unpack(packed: bytes, size: int) -> bytes:
+    try:
+        data = lz4.block.decompress(packed, uncompressed_size=size)
+    except lz4.block.LZ4BlockError as error:
+        raise BadFrame(f"a block's data is no LZ4: {error}") from error
+    if len(data) != size:
+        raise BadFrame(f"a block of {size} bytes has {len(data)}")
+    return data

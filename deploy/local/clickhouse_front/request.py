@@ -11,8 +11,8 @@ OWN = {"query", "database", "user", "password", "default_format", "compress", "d
 
 # An INSERT whose data comes with the request: everything up to and with the name of its format.
 INSERT_WITH_DATA = re.compile(
-    rb"\A\s*(?P<into>INSERT\s+INTO\s(?:(?!\bSELECT\b|\bVALUES\b).)*?)"
-    rb"(?P<settings>\bSETTINGS\s+(?:(?!\bFORMAT\b).)*)?\bFORMAT\s+(?P<format>\w+)[ \t]*;?(?:\r?\n|[ \t]|\Z)",
+    rb"\A\s*(?P<into>INSERT\s+INTO\s(?:(?!\b(?:SETTINGS|SELECT|VALUES)\b).)*?)"
+    rb"(?P<settings>\bSETTINGS\s+(?:(?!\b(?:FORMAT|SELECT|VALUES)\b).)*)?\bFORMAT\s+(?P<format>\w+)[ \t]*;?(?:\r?\n|[ \t]|\Z)",
     re.IGNORECASE | re.DOTALL)
 
 

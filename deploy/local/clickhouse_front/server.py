@@ -64,13 +64,18 @@ class Handler(BaseHTTPRequestHandler):
                 return self.reply(200, b"Ok.\n")
             if not writes:
                 # As the server has it: what comes by GET changes nothing.
-                asked.settings.setdefault("readonly", "2")
+                if asked.settings.get("readonly", "0") not in ("1", "2"):
+                    asked.settings["readonly"] = "2"
             answered = self.server.engine.answer(asked)
         except Refused as refused:
             return self.refuse(refused.status, str(refused))
         except framing.BadFrame as bad:
             return self.refuse(400, f"Code: 271. DB::Exception: {bad}. (CANNOT_DECOMPRESS)")
-        except (RuntimeError, UnicodeDecodeError) as error:
+        except ValueError as error:
+            # A length, a chunk's size or a text that is none: where the next request begins is unknown.
+            self.close_connection = True
+            return self.refuse(400, f"The request cannot be read: {error}")
+        except RuntimeError as error:
             text = text_of(error)
             return self.refuse(status_of(code_of(text)), text)
         self.succeed(arguments, asked.default_format, answered)
@@ -107,7 +112,10 @@ class Handler(BaseHTTPRequestHandler):
         password = self.headers.get("X-ClickHouse-Key") or arguments.get("password") or ""
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            user, _, password = base64.b64decode(given).decode().partition(":")
+            try:
+                user, _, password = base64.b64decode(given).decode().partition(":")
+            except ValueError:
+                password = ""
         if user != self.server.user or not hmac.compare_digest(password.encode(), self.server.password.encode()):
             raise Refused(403, f"Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or "
                                "there is no user with such name. (AUTHENTICATION_FAILED)")
