@@ -63,6 +63,7 @@ Elsewhere: Java 17 or newer, Maven, Python 3.9 or newer with venv, a C compiler,
 
 # The toolchain's version stands in rust-toolchain.toml; rustup brings it.
 require_rust() {
+    # shellcheck source=/dev/null
     [ -f "$HOME/.cargo/env" ] && source "$HOME/.cargo/env"
     command -v rustup >/dev/null || {
         may_install || die "Rust is missing: install rustup (on Debian or Ubuntu: sudo apt-get install -y rustup)"

@@ -19,7 +19,9 @@ worker() { # name admin address
 }
 
 engine() { # name address
-    pid_of "$1" >/dev/null && line "$1" "$2" up || line "$1" "$2" down
+    local health="down"
+    pid_of "$1" >/dev/null && health=up
+    line "$1" "$2" "$health"
 }
 
 printf '%-12s %-8s %-24s %s\n' NAME PID ADDRESS HEALTH

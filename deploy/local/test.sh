@@ -28,6 +28,7 @@ source "$here/process.sh"
 source "$here/require.sh"
 source "$here/fetch.sh"
 
+# shellcheck disable=SC2317 # The trap calls it.
 cleanup() {
     trap - EXIT INT TERM
     stop clickhouse 5
