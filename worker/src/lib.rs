@@ -16,6 +16,7 @@
 pub mod admin;
 pub mod dead_letters;
 pub mod health;
+mod log_line;
 pub mod producer;
 pub mod properties;
 pub mod run;

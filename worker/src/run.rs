@@ -40,11 +40,20 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
+    main_within(program, DRAIN, run)
+}
+
+/// The same, for a program that may take another time to end than a worker's 23 s.
+pub fn main_within<S, F>(program: &'static str, drain: Duration, run: impl FnOnce(S, Worker) -> F) -> ExitCode
+where
+    S: Settings,
+    F: Future<Output = anyhow::Result<()>>,
+{
     let settings = match read_settings::<S>() {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    match live(program, settings, run) {
+    match live(program, drain, settings, run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{program} ends: {error:#}");
@@ -70,7 +79,12 @@ fn read_settings<S: Settings>() -> Result<S, ExitCode> {
     Err(ExitCode::from(EXIT_USAGE))
 }
 
-fn live<S, F>(program: &'static str, settings: S, run: impl FnOnce(S, Worker) -> F) -> anyhow::Result<()>
+fn live<S, F>(
+    program: &'static str,
+    drain: Duration,
+    settings: S,
+    run: impl FnOnce(S, Worker) -> F,
+) -> anyhow::Result<()>
 where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
@@ -78,7 +92,7 @@ where
     let telemetry = telemetry::init(program, settings.log())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let ended = runtime.block_on(serve(program, settings, run, &telemetry));
+    let ended = runtime.block_on(serve(program, drain, settings, run, &telemetry));
     flush(telemetry);
     // What still runs in the background ends with the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -87,6 +101,7 @@ where
 
 async fn serve<S, F>(
     program: &'static str,
+    drain: Duration,
     settings: S,
     run: impl FnOnce(S, Worker) -> F,
     telemetry: &Telemetry,
@@ -103,10 +118,12 @@ where
     let work = run(settings, Worker { shutdown: shutdown.clone(), health });
     tokio::pin!(work);
     tokio::select! {
-        ended = &mut work => return ended,
+        // Work that ends because it was asked to is a drain, however quick it is.
+        biased;
         () = shutdown.requested() => tracing::info!("draining"),
+        ended = &mut work => return ended,
     }
-    timeout(DRAIN, work).await.context("the drain ran out: what was in flight comes again")??;
+    timeout(drain, work).await.context("the drain ran out: what was in flight comes again")??;
     tracing::info!("drained");
     Ok(())
 }

@@ -6,9 +6,14 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::{global, trace::TracerProvider as _};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt::format::JsonFields, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
-use crate::settings::{LogFormat, LogSettings};
+use crate::{
+    log_line::JsonLine,
+    settings::{LogFormat, LogSettings},
+};
 
 /// Buckets of histograms whose names end in `_seconds`.
 const SECONDS: &[f64] =
@@ -63,7 +68,7 @@ fn log_layer(log: &LogSettings) -> Box<dyn Layer<Registry0> + Send + Sync> {
     let default = if stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     match log.log_format.unwrap_or(default) {
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
+        LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine).with_filter(filter).boxed(),
         LogFormat::Text => layer.with_ansi(stderr().is_terminal()).with_filter(filter).boxed(),
     }
 }

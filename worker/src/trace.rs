@@ -76,3 +76,89 @@ impl Extractor for HttpHeaders<'_> {
         self.0.keys().map(axum::http::HeaderName::as_str).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::trace::{TraceId, TracerProvider as _};
+    use opentelemetry_sdk::{
+        error::OTelSdkResult,
+        propagation::TraceContextPropagator,
+        trace::{SdkTracerProvider, SpanData, SpanExporter},
+    };
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default)]
+    struct Ended(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Ended {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    /// The spans that the work ended, under a layer of traces.
+    fn spans_of(work: impl FnOnce()) -> Vec<SpanData> {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let ended = Ended::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(ended.clone()).build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+        let spans = ended.0.lock().unwrap().clone();
+        spans
+    }
+
+    fn span<'s>(spans: &'s [SpanData], name: &str) -> &'s SpanData {
+        spans.iter().find(|span| span.name == name).unwrap()
+    }
+
+    #[test]
+    fn a_trace_goes_on_across_a_message() {
+        let spans = spans_of(|| {
+            let headers = inject(OwnedHeaders::new(), &tracing::info_span!("produce"));
+            continue_from(&tracing::info_span!("consume"), Some(&headers));
+        });
+        let (produce, consume) = (span(&spans, "produce"), span(&spans, "consume"));
+        assert_ne!(produce.span_context.trace_id(), TraceId::INVALID);
+        assert_eq!(consume.span_context.trace_id(), produce.span_context.trace_id());
+        assert_eq!(consume.parent_span_id, produce.span_context.span_id());
+    }
+
+    #[test]
+    fn a_batch_links_and_stays_a_trace_of_its_own() {
+        let spans = spans_of(|| {
+            let headers = inject(OwnedHeaders::new(), &tracing::info_span!("produce"));
+            link(&tracing::info_span!("batch"), Some(&headers));
+        });
+        let (produce, batch) = (span(&spans, "produce"), span(&spans, "batch"));
+        assert_ne!(batch.span_context.trace_id(), produce.span_context.trace_id());
+        let links: Vec<_> = batch.links.iter().map(|link| link.span_context.span_id()).collect();
+        assert_eq!(links, [produce.span_context.span_id()]);
+    }
+
+    #[test]
+    fn an_http_callers_trace_goes_on() {
+        let mut headers = axum::http::HeaderMap::new();
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        headers.insert("traceparent", parent.parse().unwrap());
+        let spans = spans_of(|| continue_from_http(&tracing::info_span!("call"), &headers));
+        assert_eq!(span(&spans, "call").span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+    }
+
+    #[test]
+    fn other_headers_stay_and_nonsense_starts_a_new_trace() {
+        let headers = OwnedHeaders::new().insert(Header { key: "traceparent", value: Some("nonsense") });
+        let spans = spans_of(|| continue_from(&tracing::info_span!("consume"), Some(&headers)));
+        assert_ne!(span(&spans, "consume").span_context.trace_id(), TraceId::INVALID);
+        spans_of(|| {
+            let before = OwnedHeaders::new().insert(Header { key: "attempt", value: Some("2") });
+            let after = inject(before, &tracing::info_span!("produce"));
+            let keys: Vec<_> = after.iter().map(|header| header.key).collect();
+            assert_eq!((keys[0], keys.contains(&"traceparent")), ("attempt", true));
+        });
+    }
+}

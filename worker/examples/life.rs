@@ -1,0 +1,69 @@
+//! A worker that does nothing but live, for `tests/life.rs`.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use capi_worker::{
+    Worker,
+    settings::{KafkaSettings, LogSettings, Settings, SettingsFault},
+};
+use clap::{Parser, ValueEnum};
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Work {
+    /// Ends when asked.
+    Drain,
+    /// Never ends.
+    Stay,
+    /// Fails.
+    Fail,
+}
+
+#[derive(Parser)]
+#[command(version)]
+struct Life {
+    #[command(flatten)]
+    log: LogSettings,
+    #[command(flatten)]
+    kafka: KafkaSettings,
+    /// What it does
+    #[arg(long, default_value = "drain")]
+    work: Work,
+    /// Must not be 0
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+}
+
+impl Settings for Life {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    }
+
+    fn check(&self) -> Vec<SettingsFault> {
+        let mut faults: Vec<_> = self.kafka.client().err().into_iter().collect();
+        if self.count == 0 {
+            faults.push(SettingsFault::new("--count must not be 0"));
+        }
+        faults
+    }
+}
+
+async fn run(settings: Life, worker: Worker) -> anyhow::Result<()> {
+    tracing::info_span!("forward", call_id = "c-1").in_scope(|| tracing::info!("works"));
+    match settings.work {
+        Work::Drain => worker.shutdown.requested().await,
+        Work::Stay => std::future::pending().await,
+        Work::Fail => anyhow::bail!("no luck"),
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match std::env::var("LIFE_DRAIN_MS").ok().and_then(|millis| millis.parse().ok()) {
+        Some(millis) => capi_worker::run::main_within("life", Duration::from_millis(millis), run),
+        None => capi_worker::run::main("life", run),
+    }
+}

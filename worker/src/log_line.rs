@@ -1,0 +1,154 @@
+//! The form of a log line for machines: one JSON object, flat, with the fields of every span around the event. So a line
+//! deep inside a call still names its `call_id`.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::Writer,
+        time::{FormatTime as _, SystemTime},
+    },
+    registry::LookupSpan,
+};
+
+/// Writes an event as `timestamp`, `level`, `target`, `span` (the innermost's name), `message` and all fields. Where a
+/// field is on several, the event goes before its spans, and an inner span before an outer one. Spans must be formatted
+/// as JSON.
+pub(crate) struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut line = Fields::default();
+        for span in context.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
+            line.0.insert("span".into(), span.name().into());
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+                && let Ok(fields) = serde_json::from_str::<Map<_, _>>(&fields.fields)
+            {
+                line.0.extend(fields);
+            }
+        }
+        event.record(&mut line);
+        let mut timestamp = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
+        line.0.insert("timestamp".into(), timestamp.into());
+        line.0.insert("level".into(), event.metadata().level().as_str().into());
+        line.0.insert("target".into(), event.metadata().target().into());
+        writeln!(out, "{}", Value::Object(line.0))
+    }
+}
+
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing_subscriber::{fmt::format::JsonFields, layer::SubscriberExt as _};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines_of(work: impl FnOnce()) -> Vec<Value> {
+        let written = Written::default();
+        let sink = written.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLine)
+            .with_writer(move || sink.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_deep_inside_a_call_names_the_call() {
+        let lines = lines_of(|| {
+            let call = tracing::info_span!("forward", call_id = %"c-1", outcome = tracing::field::Empty).entered();
+            call.record("outcome", "credited");
+            let _inner = tracing::info_span!("publish", topic = "verdicts").entered();
+            tracing::warn!(attempt = 3, late = true, "again \"so\"");
+        });
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        for (name, value) in [
+            ("call_id", "c-1"),
+            ("outcome", "credited"),
+            ("topic", "verdicts"),
+            ("span", "publish"),
+            ("level", "WARN"),
+            ("message", "again \"so\""),
+        ] {
+            assert_eq!(line[name], value, "{line}");
+        }
+        assert_eq!((&line["attempt"], &line["late"]), (&Value::from(3), &Value::from(true)));
+        assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn the_event_goes_before_its_spans() {
+        let lines = lines_of(|| {
+            let _outer = tracing::info_span!("outer", at = 1).entered();
+            let _inner = tracing::info_span!("inner", at = 2).entered();
+            tracing::info!("from the span");
+            tracing::info!(at = 3, "its own");
+        });
+        assert_eq!(lines.iter().map(|line| line["at"].as_i64().unwrap()).collect::<Vec<_>>(), [2, 3]);
+    }
+}

@@ -1,0 +1,180 @@
+//! A worker as a process: its exit codes, its signals, its log, its traces.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
+    net::TcpListener,
+    process::{Child, ChildStderr, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+fn life(arguments: &[&str]) -> Command {
+    // Cargo builds examples with the tests, beside the folder of this binary.
+    let program = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/life");
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_remove("RUST_LOG").env_remove("CAPI_KAFKA_PROPERTIES").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+    command
+}
+
+fn ended(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = life(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A worker that runs.
+struct Living {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Living {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut living = Self { child, log };
+        living.wait_for("works");
+        living
+    }
+
+    fn wait_for(&mut self, text: &str) -> String {
+        let line = self.log.by_ref().map(Result::unwrap).find(|line| line.contains(text));
+        line.unwrap_or_else(|| panic!("it never said {text:?}"))
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// The exit code, and what was still logged.
+    fn end(mut self) -> (Option<i32>, String) {
+        let rest: Vec<_> = self.log.by_ref().map(Result::unwrap).collect();
+        (self.child.wait().unwrap().code(), rest.join("\n"))
+    }
+}
+
+#[test]
+fn every_fault_is_told_in_a_sentence() {
+    let file = env::temp_dir().join(format!("life-{}.properties", std::process::id()));
+    std::fs::write(&file, "sasl.password=hunter2\nno.such.property=hunter3\n").unwrap();
+    let (code, _, told) = ended(&["--count", "0", "--kafka-properties", file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(code, Some(64), "{told}");
+    assert_eq!(told.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{told}");
+    assert!(told.contains("no.such.property") && told.contains("--count must not be 0"), "{told}");
+    assert!(!told.contains("hunter"), "{told}");
+}
+
+#[test]
+fn usage_errors_are_64_and_help_is_0() {
+    for arguments in [&["--nonsense"][..], &["--count", "many"], &["--topic-prefix", "a b"]] {
+        let (code, _, told) = ended(arguments);
+        assert_eq!(code, Some(64), "{told}");
+        assert!(told.starts_with("error: "), "{told}");
+    }
+    for argument in ["--help", "--version"] {
+        let (code, said, _) = ended(&[argument]);
+        assert_eq!(code, Some(0));
+        assert!(said.contains("Usage: life") || said.starts_with("capi-worker "), "{said}");
+    }
+}
+
+#[test]
+fn an_asked_worker_drains() {
+    for name in ["TERM", "INT"] {
+        let living = Living::start(&mut life(&[]));
+        living.signal(name);
+        let (code, log) = living.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("drained"), "{log}");
+    }
+}
+
+#[test]
+fn a_drain_without_end_is_cut() {
+    let living = Living::start(life(&["--work", "stay"]).env("LIFE_DRAIN_MS", "1"));
+    living.signal("TERM");
+    let (code, log) = living.end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("the drain ran out"), "{log}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut living = Living::start(life(&["--work", "stay"]).env("LIFE_DRAIN_MS", "3600000"));
+    living.signal("TERM");
+    living.wait_for("draining");
+    living.signal("TERM");
+    let (code, log) = living.end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(!log.contains("the drain ran out"), "{log}");
+}
+
+#[test]
+fn a_failure_is_1() {
+    let (code, _, log) = ended(&["--work", "fail"]);
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("no luck"), "{log}");
+}
+
+#[test]
+fn the_log_is_json_and_names_the_call() {
+    let (_, _, log) = ended(&["--work", "fail", "--log-format", "json"]);
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let line = lines.iter().find(|line| line["message"] == "works").expect(&log);
+    assert_eq!((&line["call_id"], &line["span"]), (&"c-1".into(), &"forward".into()), "{log}");
+}
+
+/// A receiver of traces: says which paths were posted to.
+fn receiver() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (send, posts) = mpsc::channel();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = BufReader::new(connection.unwrap());
+            let (mut first, mut length) = (String::new(), 0);
+            connection.read_line(&mut first).unwrap();
+            for line in connection.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
+                if let Some(bytes) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = bytes.trim().parse().unwrap();
+                }
+            }
+            connection.read_exact(&mut vec![0; length]).unwrap();
+            connection
+                .get_mut()
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            if send.send(first).is_err() {
+                return;
+            }
+        }
+    });
+    (address, posts)
+}
+
+#[test]
+fn the_last_spans_reach_the_receiver() {
+    let (address, posts) = receiver();
+    let living = Living::start(life(&[]).env("OTEL_EXPORTER_OTLP_ENDPOINT", address));
+    living.signal("TERM");
+    let (code, log) = living.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+    let posts: Vec<_> = posts.try_iter().collect();
+    assert!(posts.iter().any(|post| post.starts_with("POST /v1/traces ")), "{posts:?}\n{log}");
+}
+
+#[test]
+fn an_absent_receiver_disturbs_nothing() {
+    let mut command = life(&["--log-format", "json"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1").env("OTEL_BSP_SCHEDULE_DELAY", "1");
+    let living = Living::start(&mut command);
+    living.signal("TERM");
+    let (code, log) = living.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+    assert!(log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count() <= 1, "{log}");
+}
