@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 /// Kafka, ClickHouse, and where the programs are.
 #[derive(Clone, Debug)]
@@ -24,8 +24,7 @@ impl Cluster {
     /// Where this was not started by `make test`, or not after a build.
     pub fn from_env() -> anyhow::Result<Self> {
         let address = |name| {
-            env::var(name)
-                .with_context(|| format!("{name} is not set: run `make test`, which starts Kafka and ClickHouse"))
+            env::var(name).map_err(|_| anyhow!("{name} is not set: run `make test`, which starts Kafka and ClickHouse"))
         };
         let (brokers, clickhouse) = (address("CAPI_KAFKA_BROKERS")?, address("CAPI_CLICKHOUSE_URL")?);
         // This test is target/PROFILE/deps/e2e-…

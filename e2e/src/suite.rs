@@ -28,11 +28,16 @@ pub struct Suite {
     room: Semaphore,
 }
 
-/// Runs the tests that `list` names.
-///
-/// # Errors
-/// Where this was not started by `make test`.
-pub fn main(list: impl FnOnce(&Arc<Suite>) -> Vec<Trial>) -> anyhow::Result<ExitCode> {
+/// Runs the tests that `list` names, and gives the exit code of the run.
+#[expect(clippy::print_stderr, reason = "nothing was started: this is the one sentence that says why")]
+pub fn main(list: impl FnOnce(&Arc<Suite>) -> anyhow::Result<Vec<Trial>>) -> ExitCode {
+    run(list).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(list: impl FnOnce(&Arc<Suite>) -> anyhow::Result<Vec<Trial>>) -> anyhow::Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
     let suite = Arc::new(Suite {
@@ -41,7 +46,7 @@ pub fn main(list: impl FnOnce(&Arc<Suite>) -> Vec<Trial>) -> anyhow::Result<Exit
         shared: OnceCell::new(),
         room: Semaphore::new(DEPLOYMENTS),
     });
-    let conclusion = libtest_mimic::run(&arguments, list(&suite));
+    let conclusion = libtest_mimic::run(&arguments, list(&suite)?);
     let shared = Arc::into_inner(suite).and_then(|suite| {
         let _runtime = suite.runtime.enter();
         suite.shared.into_inner()

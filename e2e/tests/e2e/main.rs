@@ -57,9 +57,9 @@ macro_rules! own {
     };
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let (listening, tracing) = (wire::plan()?, trace::plan()?);
+fn main() -> ExitCode {
     suite::main(|suite| {
+        let (listening, tracing) = (wire::plan()?, trace::plan()?);
         // Those that take long come first.
         let own = own![suite:
             crashes::dynamic(2) => crashes::a_forwarder_is_a_zombie,
@@ -108,6 +108,7 @@ fn main() -> anyhow::Result<ExitCode> {
             dead_letters::redrive,
             setup::twice,
             setup::exit_codes,
+            setup::the_tracking_link,
             setup::settings_that_cannot_work,
             setup::a_mismatch,
             setup::the_admin_addresses,
@@ -128,6 +129,6 @@ fn main() -> anyhow::Result<ExitCode> {
             refusals::no_queue,
         ];
         let checker = Trial::test("load::the_checker_is_not_blind", || Ok(load::the_checker_is_not_blind()?));
-        own.into_iter().chain(shared).chain([checker]).collect()
+        Ok(own.into_iter().chain(shared).chain([checker]).collect())
     })
 }

@@ -37,6 +37,16 @@ pub(crate) async fn exit_codes(deployment: &Deployment) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The tracking link: what the page already has in query and fragment stays.
+pub(crate) async fn the_tracking_link(deployment: &Deployment) -> anyhow::Result<()> {
+    let values = ["--cnct-tracking-id", "a b", "--sendout-id", "s", "--ctwa-clid", "c&d", "--ad-id", "9"];
+    let link = deployment.operator.one(&[&["link", "https://shop.example/p?x=1#top"], &values[..]].concat()).await?;
+    let url = "https://shop.example/p?x=1&cnct_tracking_id=a%20b&sendout_id=s&ctwa_clid=c%26d&ad_id=9\
+               &attribution_source=meta_ctwa#top";
+    ensure!(link["url"] == url, "{link}");
+    Ok(())
+}
+
 /// A worker whose settings cannot work ends with 64 and a sentence for each fault, before it opens a port.
 pub(crate) async fn settings_that_cannot_work(deployment: &Deployment) -> anyhow::Result<()> {
     for (kind, name, value) in [
