@@ -23,6 +23,7 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
@@ -78,6 +79,8 @@ pub struct Workshop {
     pub kept_ms: i64,
     /// T of rule 7.
     pub hold: Duration,
+    /// Ends the worker: going on would break what it promises.
+    pub halt: CancellationToken,
 }
 
 /// What an owner is told.

@@ -45,14 +45,14 @@ pub struct Publisher {
     topics: Topics,
     /// P.
     partitions: i32,
-    broken: CancellationToken,
+    halt: CancellationToken,
 }
 
 impl Publisher {
-    /// `producer` must be without a time-out (rule 2 of the ledger); `broken` is cancelled when it fails for good.
-    pub fn new(producer: Producer, topics: Topics, partitions: i32, broken: CancellationToken) -> Self {
+    /// `producer` must be without a time-out (rule 2 of the ledger); `halt` ends the worker when it fails for good.
+    pub fn new(producer: Producer, topics: Topics, partitions: i32, halt: CancellationToken) -> Self {
         let dead_letters = DeadLetters::new(producer.clone(), &topics);
-        Self { producer, dead_letters, topics, partitions, broken }
+        Self { producer, dead_letters, topics, partitions, halt }
     }
 
     /// Writes a record of the order ledger. Whether it counts is seen when it is read back.
@@ -119,7 +119,7 @@ impl Publisher {
 
     fn broke(&self, error: &ProduceError) -> Broken {
         tracing::error!(%error, "a message cannot be written to Kafka, ever: the worker ends");
-        self.broken.cancel();
+        self.halt.cancel();
         Broken
     }
 }

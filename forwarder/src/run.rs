@@ -42,11 +42,11 @@ pub async fn run(settings: Settings, worker: Worker) -> anyhow::Result<()> {
         // Nothing was begun, so there is nothing to drain.
         () = worker.shutdown.requested() => return Ok(()),
     };
-    let Prepared { shop, changes, broken, partitions } = prepared;
+    let Prepared { shop, changes, halt, partitions } = prepared;
     let group = shop.group.clone();
     tokio::select! {
         () = Assignment::new(shop, partitions).follow(changes, worker.shutdown) => Ok(()),
-        () = broken.cancelled() => Err(anyhow::anyhow!("Kafka's producer failed for good")),
+        () = halt.cancelled() => Err(anyhow::anyhow!("going on would break what the forwarder promises: see the error before")),
         error = group.serve() => Err(error).context("an event came outside its lane"),
         () = group.commit_regularly() => Ok(()),
     }
@@ -56,7 +56,7 @@ pub async fn run(settings: Settings, worker: Worker) -> anyhow::Result<()> {
 struct Prepared {
     shop: Arc<Workshop>,
     changes: mpsc::UnboundedReceiver<Change>,
-    broken: CancellationToken,
+    halt: CancellationToken,
     partitions: Dependency,
 }
 
@@ -70,9 +70,9 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
     let view = follow_directory(&config, &names, directory)?;
     view.ready().await;
 
-    let broken = CancellationToken::new();
+    let halt = CancellationToken::new();
     let producer = Producer::new(config.clone(), Duration::ZERO, Patience::Endless, kafka)?;
-    let publisher = Publisher::new(producer, names.clone(), map.per_order, broken.clone());
+    let publisher = Publisher::new(producer, names.clone(), map.per_order, halt.clone());
     let dispatcher = dispatcher(settings, view)?;
     let (group, changes) = Group::join(config.clone(), &names, settings.instance.as_deref())?;
     let shop = Workshop {
@@ -86,8 +86,9 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
         window_ms: millis(settings.dedup_window.0),
         kept_ms: millis(ledger_kept(settings.dedup_window.0)),
         hold: hold(settings.meta_timeout),
+        halt: halt.clone(),
     };
-    Ok(Prepared { shop: Arc::new(shop), changes, broken, partitions })
+    Ok(Prepared { shop: Arc::new(shop), changes, halt, partitions })
 }
 
 fn dispatcher(settings: &Settings, view: DirectoryView) -> anyhow::Result<Dispatcher> {

@@ -20,7 +20,7 @@ use worker::{
 use crate::{
     batch::{Batch, Batches, Next},
     clickhouse::client,
-    consume::{Intake, Taken, Thread},
+    consume::{Intake, IntakeFault, Taken, Thread},
     group::{self, Consumer},
     insert::{Abandoned, Inserter, Refused, Table},
     metrics::{self, Buried},
@@ -33,6 +33,8 @@ use crate::{
 
 /// How often ClickHouse is asked whether it is there while no rows come.
 const PING_EVERY: Duration = Duration::from_secs(5);
+/// How long to stay away after the group refused this member for good.
+const REJOIN_AFTER: Duration = Duration::from_secs(3);
 /// How long a dead letter waits for company.
 const LINGER: Duration = Duration::from_millis(1);
 /// Links that a span keeps (`OTEL_SPAN_LINK_COUNT_LIMIT`'s default).
@@ -50,7 +52,25 @@ pub async fn run(settings: RecorderSettings, worker: Worker) -> anyhow::Result<(
         checked = check(&settings, &config, &kafka, &clickhouse) => checked?,
         () = worker.shutdown.requested() => return Ok(()),
     }
-    Recorder::start(&settings, config, kafka, clickhouse, &worker)?.record().await
+    loop {
+        let recorder = Recorder::start(&settings, config.clone(), kafka.clone(), clickhouse.clone(), &worker)?;
+        match recorder.record().await {
+            Err(error) if refused_for_good(&error) => {
+                tracing::error!(%error, "the recorder joins its group anew; does another process have the same CAPI_INSTANCE?");
+            }
+            ended => return ended,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REJOIN_AFTER) => {}
+            () = worker.shutdown.requested() => return Ok(()),
+        }
+    }
+}
+
+/// A static member that was away for longer than its session may be refused for good: its client is dead, the worker is
+/// not.
+fn refused_for_good(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(IntakeFault::Fatal(_)))
 }
 
 /// Both are asked at once: whichever is away is waited for.

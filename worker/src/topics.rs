@@ -1,7 +1,10 @@
 //! What Kafka has, checked at boot: a worker refuses to start where the topics are not as they must be, and waits where
 //! Kafka is away.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -10,7 +13,7 @@ use rdkafka::{
 };
 use schemas::{
     Topics,
-    topics::{Partitions, TopicSpec, ledger_kept},
+    topics::{Partitions, TopicSpec},
 };
 use tokio::time::sleep;
 
@@ -18,6 +21,8 @@ use crate::health::Dependency;
 
 /// How often an absent Kafka is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How often a missing topic is looked for again: a broker may not know yet what `capi setup` has just made.
+const NEW_TOPIC_LOOKS: u32 = 5;
 /// How long one question may take.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
@@ -59,7 +64,7 @@ pub enum TopicFault {
         /// Its partitions.
         count: i32,
     },
-    /// A setting of the orders topic does not fit.
+    /// A setting that the ledger or the directory rests on does not fit.
     #[error(
         "{topic} has {name}={found} and must have {expected}: run `capi setup` with the same CAPI_DEDUP_WINDOW as the workers"
     )]
@@ -75,8 +80,8 @@ pub enum TopicFault {
     },
 }
 
-/// Checks the topics of a deployment, waiting for as long as Kafka is away. With a `window`, the orders topic's retention
-/// must fit it.
+/// Checks the topics of a deployment, waiting for as long as Kafka is away. With a `window`, the settings of the orders
+/// topic must fit it, and those of the directory are looked at as well.
 ///
 /// # Errors
 /// Where the topics are not as they must be.
@@ -86,8 +91,14 @@ pub async fn verify(
     window: Option<Duration>,
     health: &Dependency,
 ) -> Result<TopicMap, TopicFault> {
+    let mut looks_left = NEW_TOPIC_LOOKS;
     loop {
         match look(config, topics, window).await {
+            Ok(Err(TopicFault::Missing(topic))) if looks_left > 0 => {
+                looks_left -= 1;
+                health.down(format!("the topic {topic} is not there (yet)"));
+                sleep(ASK_EVERY).await;
+            }
             Ok(found) => return found,
             Err(error) => {
                 health.down(format!("Kafka is away: {error}"));
@@ -119,13 +130,16 @@ async fn look(
         Ok(map) => map,
         Err(fault) => return Ok(Err(fault)),
     };
-    let Some(window) = window else { return Ok(Ok(map)) };
-    let retention = setting(config, &topics.orders(), "retention.ms").await?;
-    let expected = ledger_kept(window).as_millis().to_string();
-    if retention == expected {
+    if window.is_none() {
         return Ok(Ok(map));
     }
-    Ok(Err(TopicFault::Setting { topic: topics.orders(), name: "retention.ms", found: retention, expected }))
+    let rests = [topics.orders(), topics.directory()];
+    for spec in specs.iter().filter(|spec| rests.contains(&spec.name)) {
+        if let Err(fault) = check_settings(spec, &settings(config, &spec.name).await?) {
+            return Ok(Err(fault));
+        }
+    }
+    Ok(Ok(map))
 }
 
 /// Every topic of the cluster, with its partition count.
@@ -166,14 +180,34 @@ fn check_counts(specs: &[TopicSpec], counts: &BTreeMap<String, i32>, topics: &To
     Ok(TopicMap { per_order: per_order.map_or(1, |(_, count)| count), verdicts })
 }
 
-async fn setting(config: &ClientConfig, topic: &str, name: &str) -> KafkaResult<String> {
+/// What is dropped too early is lost: an order that was accepted, a business. The other settings are a matter of speed
+/// and room, which an operator may change.
+fn check_settings(spec: &TopicSpec, found: &BTreeMap<String, String>) -> Result<(), TopicFault> {
+    let rested_on = |name: &str| matches!(name, "cleanup.policy" | "retention.ms");
+    for (name, expected) in spec.settings.iter().filter(|(name, _)| rested_on(name)) {
+        let is = found.get(*name).map_or("", String::as_str);
+        if !same_list(is, expected) {
+            let (topic, found, expected) = (spec.name.clone(), is.to_owned(), expected.clone());
+            return Err(TopicFault::Setting { topic, name, found, expected });
+        }
+    }
+    Ok(())
+}
+
+/// Kafka keeps a list in any order: `compact,delete` is `delete,compact`.
+fn same_list(one: &str, other: &str) -> bool {
+    let sorted = |text: &str| text.split(',').map(|part| part.trim().to_owned()).collect::<BTreeSet<_>>();
+    sorted(one) == sorted(other)
+}
+
+/// The settings of a topic.
+async fn settings(config: &ClientConfig, topic: &str) -> KafkaResult<BTreeMap<String, String>> {
     let admin: AdminClient<Quiet> = config.create_with_context(Quiet)?;
     let options = AdminOptions::new().request_timeout(Some(ASK_LIMIT));
     let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await?;
     let resource = described.into_iter().next().ok_or(KafkaError::Canceled)?;
     let resource = resource.map_err(KafkaError::AdminOp)?;
-    let entry = resource.entries.into_iter().find(|entry| entry.name == name);
-    Ok(entry.and_then(|entry| entry.value).unwrap_or_default())
+    Ok(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
 }
 
 #[cfg(test)]
@@ -217,6 +251,46 @@ mod tests {
         })
         .unwrap_err();
         assert!(matches!(fault, TopicFault::Unequal { second_count: 6, .. }));
+    }
+
+    const WINDOW: Duration = Duration::from_hours(28 * 24);
+
+    /// What a topic's settings are said to be after a change of them.
+    fn check_topic(name: &str, change: impl Fn(&mut BTreeMap<String, String>)) -> Result<(), TopicFault> {
+        let spec = Topics::new("t").specs(WINDOW).into_iter().find(|spec| spec.name == name).unwrap();
+        let mut found = spec.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        change(&mut found);
+        check_settings(&spec, &found)
+    }
+
+    #[test]
+    fn what_capi_setup_makes_passes() {
+        for topic in ["t.orders", "t.directory"] {
+            assert_eq!(check_topic(topic, |_| {}), Ok(()), "{topic}");
+        }
+        let other_order = |found: &mut BTreeMap<_, _>| {
+            found.insert("cleanup.policy".into(), "delete,compact".into());
+        };
+        assert_eq!(check_topic("t.orders", other_order), Ok(()));
+    }
+
+    #[test]
+    fn a_ledger_that_forgets_is_refused() {
+        let too_short = (35_u64 * 24 * 3600 * 1000).to_string();
+        for (topic, name, value) in [
+            ("t.orders", "retention.ms", too_short.as_str()),
+            ("t.orders", "retention.ms", "-1"),
+            ("t.orders", "cleanup.policy", "delete"),
+            ("t.orders", "cleanup.policy", "compact"),
+            ("t.directory", "cleanup.policy", "delete"),
+        ] {
+            let changed = check_topic(topic, |found| {
+                found.insert(name.into(), value.into());
+            });
+            let fault = changed.unwrap_err();
+            assert!(matches!(&fault, TopicFault::Setting { name: told, found, .. } if *told == name && found == value));
+            assert!(fault.to_string().contains("`capi setup`"), "{fault}");
+        }
     }
 
     #[test]

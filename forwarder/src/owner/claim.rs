@@ -94,6 +94,15 @@ impl Owner {
     /// A claim was read: the own one restores the ledger and asks the group, a newer one stops everything until the
     /// group has said whose the partition is.
     pub(super) fn claim_read(&mut self, offset: i64, read: &Claim) {
+        if read.partitions != self.shop.partitions {
+            // Rule 1: P never changes in place, for orders would leave their ledgers behind.
+            tracing::error!(
+                claimed = read.partitions,
+                found = self.shop.partitions,
+                "the partition count was changed in place: restore it"
+            );
+            return self.shop.halt.cancel();
+        }
         match &self.role {
             Role::Claiming { tenure, claim } if *claim == read.claim_id => {
                 let (tenure, hold_until) = (tenure.clone(), Instant::now() + self.shop.hold);
