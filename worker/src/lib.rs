@@ -22,6 +22,7 @@ pub mod properties;
 pub mod run;
 pub mod settings;
 pub mod shutdown;
+mod span_exporter;
 pub mod telemetry;
 pub mod topics;
 pub mod trace;

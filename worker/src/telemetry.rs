@@ -13,6 +13,7 @@ use tracing_subscriber::{
 use crate::{
     log_line::JsonLine,
     settings::{LogFormat, LogSettings},
+    span_exporter::SayingOnce,
 };
 
 /// Buckets of histograms whose names end in `_seconds`.
@@ -99,7 +100,12 @@ fn tracer(program: &'static str) -> Result<Option<SdkTracerProvider>, TelemetryE
     // part of the process was quicker, its provider is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exporter = SpanExporter::builder().with_http().build()?;
-    Ok(Some(SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build()))
+    Ok(Some(
+        SdkTracerProvider::builder()
+            .with_resource(resource.build())
+            .with_batch_exporter(SayingOnce::new(exporter))
+            .build(),
+    ))
 }
 
 impl Telemetry {

@@ -108,8 +108,7 @@ mod tests {
         let provider = SdkTracerProvider::builder().with_simple_exporter(ended.clone()).build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
-        let spans = ended.0.lock().unwrap().clone();
-        spans
+        std::mem::take(&mut *ended.0.lock().unwrap())
     }
 
     fn span<'s>(spans: &'s [SpanData], name: &str) -> &'s SpanData {
