@@ -135,7 +135,7 @@ const UNDERTAKER: &str = r#"
     while read -r sign pid; do
         case $sign in
             +) alive="$alive$pid " ;;
-            -) alive="${alive%% $pid *} ${alive#* $pid }" ;;
+            -) case $alive in *" $pid "*) alive="${alive%% "$pid" *} ${alive#* "$pid" }" ;; esac ;;
         esac
     done
     for pid in $alive; do kill -9 "$pid"; done
