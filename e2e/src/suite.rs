@@ -24,7 +24,8 @@ const DEPLOYMENTS: usize = 3;
 pub struct Suite {
     runtime: Runtime,
     cluster: Cluster,
-    shared: OnceCell<Deployment>,
+    /// What went wrong where it does not start: that is found out once, not by every test.
+    shared: OnceCell<Result<Deployment, String>>,
     room: Semaphore,
 }
 
@@ -49,7 +50,7 @@ fn run(list: impl FnOnce(&Arc<Suite>) -> anyhow::Result<Vec<Trial>>) -> anyhow::
     let conclusion = libtest_mimic::run(&arguments, list(&suite)?);
     let shared = Arc::into_inner(suite).and_then(|suite| {
         let _runtime = suite.runtime.enter();
-        suite.shared.into_inner()
+        suite.shared.into_inner().and_then(Result::ok)
     });
     if let Some(shared) = shared.filter(|_| !conclusion.has_failed()) {
         shared.discard()?;
@@ -66,8 +67,11 @@ impl Suite {
         let suite = Arc::clone(self);
         Trial::test(name, move || {
             suite.runtime.block_on(async {
-                let start = async || Deployment::start(&suite.cluster, "shared", &Plan::default()).await;
-                let deployment = suite.shared.get_or_try_init(start).await.map_err(|error| failed(&error))?;
+                let start = async || {
+                    let started = Deployment::start(&suite.cluster, "shared", &Plan::default()).await;
+                    started.map_err(|error| format!("the shared deployment does not start: {error:#}"))
+                };
+                let deployment = suite.shared.get_or_init(start).await.as_ref()?;
                 outcome(test(deployment)).await.map_err(|error| failed(&error.context(deployment.tails())))
             })
         })
