@@ -3,10 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
 };
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::shutdown::Shutdown;
 
@@ -26,9 +26,10 @@ pub struct Dependency {
 
 #[derive(Clone)]
 struct State {
-    up: bool,
+    /// None as long as nothing is known.
+    up: Option<bool>,
     detail: String,
-    since: SystemTime,
+    since: OffsetDateTime,
 }
 
 /// What `/readyz` says.
@@ -49,8 +50,9 @@ pub struct Standing {
     pub up: bool,
     /// What is wrong, for people; empty where nothing is.
     pub detail: String,
-    /// For how many seconds it has stood so.
-    pub for_seconds: u64,
+    /// Since when it has stood so.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
 }
 
 impl Health {
@@ -62,7 +64,7 @@ impl Health {
 
     /// A dependency by its name in `/readyz`. Asking twice gives the same one.
     pub fn dependency(&self, name: &'static str) -> Dependency {
-        let starting = State { up: false, detail: "starting".into(), since: SystemTime::now() };
+        let starting = State { up: None, detail: "starting".into(), since: OffsetDateTime::now_utc() };
         self.lock().entry(name).or_insert(starting);
         Dependency { name, health: self.clone() }
     }
@@ -71,13 +73,10 @@ impl Health {
     pub fn readiness(&self) -> Readiness {
         let draining = self.shutdown.is_requested();
         let states = self.lock();
-        let standing = |state: &State| Standing {
-            up: state.up,
-            detail: state.detail.clone(),
-            for_seconds: state.since.elapsed().unwrap_or_default().as_secs(),
-        };
+        let up = |state: &State| state.up == Some(true);
+        let standing = |state: &State| Standing { up: up(state), detail: state.detail.clone(), since: state.since };
         Readiness {
-            ready: !draining && states.values().all(|state| state.up),
+            ready: !draining && states.values().all(up),
             draining,
             dependencies: states.iter().map(|(name, state)| (*name, standing(state))).collect(),
         }
@@ -89,12 +88,12 @@ impl Health {
 }
 
 impl Dependency {
-    /// It works. Logged once, when it changes.
+    /// It works. Logged once, when it changes or is first known.
     pub fn up(&self) {
         self.set(true, String::new());
     }
 
-    /// It does not. Logged once, when it changes.
+    /// It does not. Logged once, when it changes or is first known.
     pub fn down(&self, why: impl Into<String>) {
         self.set(false, why.into());
     }
@@ -102,15 +101,15 @@ impl Dependency {
     fn set(&self, up: bool, detail: String) {
         let mut states = self.health.lock();
         let Some(state) = states.get_mut(self.name) else { return };
-        if state.up != up {
+        if state.up != Some(up) {
             if up {
                 tracing::info!(dependency = self.name, "up");
             } else {
                 tracing::warn!(dependency = self.name, %detail, "down");
             }
-            state.since = SystemTime::now();
+            state.since = OffsetDateTime::now_utc();
         }
-        state.up = up;
+        state.up = Some(up);
         state.detail = detail;
     }
 }
@@ -133,6 +132,50 @@ mod tests {
         assert!(health.readiness().ready);
         shutdown.request();
         assert!(!health.readiness().ready);
+    }
+
+    #[test]
+    fn what_is_away_from_the_start_is_logged_once() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = lines.clone();
+        let subscriber = tracing_subscriber::fmt().without_time().with_writer(move || Sink(sink.clone())).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let kafka = Health::default().dependency("kafka");
+            kafka.down("refused");
+            kafka.down("refused again");
+            kafka.up();
+            kafka.up();
+        });
+        let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches("WARN").count(), 1, "{text}");
+        assert_eq!(text.matches("INFO").count(), 1, "{text}");
+    }
+
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn since_is_the_moment_of_the_change() {
+        let health = Health::default();
+        let kafka = health.dependency("kafka");
+        kafka.down("refused");
+        let since = |health: &Health| health.readiness().dependencies["kafka"].since;
+        let fell = since(&health);
+        kafka.down("still refused");
+        assert_eq!(since(&health), fell);
+        let told = serde_json::to_value(health.readiness()).unwrap();
+        let told = told["dependencies"]["kafka"]["since"].as_str().unwrap().to_owned();
+        let rfc3339 = time::format_description::well_known::Rfc3339;
+        assert_eq!(OffsetDateTime::parse(&told, &rfc3339).unwrap(), fell);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Writing to Kafka. Every produce names its partition, and every result says one of three things: written, not written,
 //! unknown.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig, ClientContext, Statistics,
@@ -101,7 +104,7 @@ impl Producer {
             // down: and as long as it is, ingest lets in no call that could give it something to send.
             .set("enable.sparse.connections", "false")
             .set("statistics.interval.ms", "1000");
-        Ok(Self { inner: config.create_with_context(Reporter { health })?, patience })
+        Ok(Self { inner: config.create_with_context(Reporter::new(health))?, patience })
     }
 
     /// Writes a message: waits for room in the local queue, then until all in-sync replicas have it.
@@ -200,6 +203,14 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
 /// Tells a health entry whether brokers answer: the client looks once a second.
 pub struct Reporter {
     health: Dependency,
+    /// What the client complained of last.
+    complaint: Mutex<String>,
+}
+
+impl Reporter {
+    fn new(health: Dependency) -> Self {
+        Self { health, complaint: Mutex::default() }
+    }
 }
 
 impl ClientContext for Reporter {
@@ -208,27 +219,68 @@ impl ClientContext for Reporter {
         if answers {
             self.health.up();
         } else {
-            self.health.down("no broker answers");
+            let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+            let colon = if complaint.is_empty() { "" } else { ": " };
+            self.health.down(format!("no broker answers{colon}{complaint}"));
         }
     }
 
+    /// An outage is one change of health, which tells why; a line for every attempt to connect would bury it.
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka client");
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Fatal) => tracing::error!(reason, "the Kafka producer failed for good"),
+            // It says how many brokers are away; the complaints before it say why.
+            Some(RDKafkaErrorCode::AllBrokersDown) => {}
+            _ => {
+                tracing::debug!(%error, reason, "Kafka client");
+                reason.clone_into(&mut self.complaint.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::mocking::MockCluster;
+    use std::sync::Arc;
+
+    use rdkafka::{
+        mocking::MockCluster,
+        producer::DefaultProducerContext,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+    use tokio::{task::JoinSet, time::timeout};
 
     use super::*;
     use crate::health::Health;
 
-    fn producer(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>, patience: Patience) -> Producer {
+    type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+    /// One broker with the topic `t` of one partition.
+    fn cluster() -> Cluster {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        cluster
+    }
+
+    fn producer(cluster: &Cluster, patience: Patience) -> Producer {
+        producer_of(cluster, patience, &Health::default())
+    }
+
+    fn producer_of(cluster: &Cluster, patience: Patience, health: &Health) -> Producer {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.bootstrap_servers());
         config.set("reconnect.backoff.max.ms", "100");
-        Producer::new(config, Duration::ZERO, patience, Health::default().dependency("kafka")).unwrap()
+        Producer::new(config, Duration::ZERO, patience, health.dependency("kafka")).unwrap()
+    }
+
+    /// Waits until it is so; a minute without it is a failure.
+    async fn until(what: &str, so: impl Fn() -> bool) {
+        let waiting = async {
+            while !so() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(timeout(Duration::from_mins(1), waiting).await.is_ok(), "never: {what}");
     }
 
     fn message(payload: &[u8]) -> Outgoing<'_> {
@@ -246,8 +298,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_time_out_is_unknown_and_never_not_written() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("t", 1, 1).unwrap();
+        let cluster = cluster();
         let producer = producer(&cluster, Patience::Bounded(Duration::from_millis(300)));
         cluster.broker_down(1).unwrap();
         assert!(matches!(producer.send(message(b"x")).await, Err(ProduceError::Unknown(_))));
@@ -255,8 +306,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn without_a_time_out_a_message_lands_when_the_broker_is_back() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("t", 1, 1).unwrap();
+        let cluster = cluster();
         let producer = producer(&cluster, Patience::Endless);
         cluster.broker_down(1).unwrap();
         let (sent, ()) = tokio::join!(producer.send(message(b"x")), async {
@@ -268,10 +318,75 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_is_too_large_is_not_written() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("t", 1, 1).unwrap();
+        let cluster = cluster();
         let producer = producer(&cluster, Patience::Endless);
         let large = vec![0; 2_000_000];
         assert!(matches!(producer.send(message(&large)).await, Err(ProduceError::NotWritten(_))));
+    }
+
+    /// One answer of the broker to each message, on a cluster of its own: librdkafka remembers some of them.
+    async fn answered(error: RDKafkaRespErr) -> Result<Delivered, ProduceError> {
+        let cluster = cluster();
+        let producer = producer(&cluster, Patience::Bounded(Duration::from_secs(10)));
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        producer.send(message(b"x")).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_a_broker_refuses_is_not_written() {
+        use RDKafkaRespErr::{
+            RD_KAFKA_RESP_ERR_INVALID_RECORD as INVALID, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE as TOO_LARGE,
+            RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED as FORBIDDEN,
+        };
+        for refusal in [INVALID, TOO_LARGE, FORBIDDEN] {
+            match answered(refusal).await {
+                Err(ProduceError::NotWritten(error)) => assert_eq!(error.rdkafka_error_code(), Some(refusal.into())),
+                other => panic!("{refusal:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_a_broker_may_have_lost_is_tried_again() {
+        use RDKafkaRespErr::{
+            RD_KAFKA_RESP_ERR__TRANSPORT as CUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND as ALONE,
+        };
+        for mishap in [CUT, ALONE] {
+            let sent = answered(mishap).await;
+            assert!(sent.is_ok(), "{mishap:?}: {sent:?}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn health_follows_the_brokers() {
+        let (cluster, health) = (cluster(), Health::default());
+        let _producer = producer_of(&cluster, Patience::Endless, &health);
+        until("ready", || health.readiness().ready).await;
+        cluster.broker_down(1).unwrap();
+        until("not ready", || !health.readiness().ready).await;
+        let detail = health.readiness().dependencies["kafka"].detail.clone();
+        assert!(detail.starts_with("no broker answers"), "{detail}");
+        cluster.broker_up(1).unwrap();
+        until("ready", || health.readiness().ready).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_full_queue_is_waited_for() {
+        /// A few more than the queue has room for.
+        const MESSAGES: usize = 140;
+        let (cluster, large) = (cluster(), Arc::new(vec![0; 990_000]));
+        let producer = producer(&cluster, Patience::Endless);
+        cluster.broker_down(1).unwrap();
+        let mut sends = JoinSet::new();
+        for _ in 0..MESSAGES {
+            let (producer, large) = (producer.clone(), large.clone());
+            sends.spawn(async move { producer.send(message(&large)).await });
+        }
+        until("the queue is full", || producer.in_flight() >= 130).await;
+        sleep(Duration::from_millis(50)).await;
+        assert!(producer.in_flight() < MESSAGES, "all were taken: the queue has no bound");
+        cluster.broker_up(1).unwrap();
+        let landed = sends.join_all().await;
+        assert!(landed.iter().all(Result::is_ok));
     }
 }

@@ -72,8 +72,11 @@ impl KafkaSettings {
     /// The settings that every Kafka client of this process starts from.
     ///
     /// # Errors
-    /// Where the file of properties cannot be used.
+    /// Where a broker is none, or the file of properties cannot be used.
     pub fn client(&self) -> Result<ClientConfig, SettingsFault> {
+        if let Some(broker) = self.kafka_brokers.split(',').find(|broker| !is_broker(broker)) {
+            return Err(SettingsFault::new(format!("CAPI_KAFKA_BROKERS: `{broker}` is not written as host:port")));
+        }
         let mut config = ClientConfig::new();
         // A broker that comes back is found within a second.
         config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
@@ -84,6 +87,11 @@ impl KafkaSettings {
         config.set("bootstrap.servers", &self.kafka_brokers);
         Ok(config)
     }
+}
+
+fn is_broker(text: &str) -> bool {
+    let host_and_port = text.trim().rsplit_once(':');
+    host_and_port.is_some_and(|(host, port)| !host.is_empty() && port.parse().is_ok_and(|port: u16| port > 0))
 }
 
 /// The prefix of topic names.
@@ -144,6 +152,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -152,6 +162,37 @@ mod tests {
         assert_eq!("28d".parse(), Ok(DedupWindow(Duration::from_hours(28 * 24))));
         assert!(duration("10").unwrap_err().contains("10s"));
         assert!("1s".parse::<DedupWindow>().is_err());
+    }
+
+    #[derive(clap::Parser)]
+    struct OnlyKafka {
+        #[command(flatten)]
+        kafka: KafkaSettings,
+    }
+
+    fn kafka(flags: &[&str]) -> KafkaSettings {
+        OnlyKafka::try_parse_from([&["x"], flags].concat()).unwrap().kafka
+    }
+
+    #[test]
+    fn brokers_are_hosts_with_ports() {
+        for brokers in ["kafka:9092", "10.0.0.1:9092,b:1", "SSL://kafka:9093", "[::1]:9092"] {
+            assert!(kafka(&["--kafka-brokers", brokers]).client().is_ok(), "{brokers}");
+        }
+        for brokers in ["", "kafka", "kafka:", ":9092", "kafka:0", "kafka:70000", "a:1,,b:1"] {
+            let fault = kafka(&["--kafka-brokers", brokers]).client().unwrap_err();
+            assert!(fault.to_string().starts_with("CAPI_KAFKA_BROKERS"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn properties_win_over_our_defaults_and_brokers_stay_ours() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "client.id=me\nreconnect.backoff.max.ms=200\n").unwrap();
+        let flags = ["--kafka-properties", file.path().to_str().unwrap(), "--kafka-brokers", "k:1"];
+        let config = kafka(&flags).client().unwrap();
+        assert_eq!((config.get("client.id"), config.get("bootstrap.servers")), (Some("me"), Some("k:1")));
+        assert_eq!(config.get("reconnect.backoff.max.ms"), Some("200"));
     }
 
     #[test]
