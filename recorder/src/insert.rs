@@ -54,7 +54,10 @@ impl Table {
             .with_timeouts(Some(SEND_LIMIT), Some(ANSWER_LIMIT))
             .with_setting("insert_deduplication_token", token.to_string());
         for row in rows {
-            insert.write(row).await?;
+            if let Err(error) = insert.write(row).await {
+                // Where the connection broke it is the end that knows why; it is no success, whatever it says.
+                return Err(insert.end().await.err().unwrap_or(error).into());
+            }
         }
         Ok(insert.end().await?)
     }

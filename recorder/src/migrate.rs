@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     clickhouse::{Fault, answered, client, server},
     schema::{MIGRATIONS, MIGRATIONS_TABLE, Migration, Views},
-    settings::ClickHouseSettings,
+    settings::{ClickHouseSettings, Database},
     verify::labels,
 };
 
@@ -60,7 +60,7 @@ impl From<Fault> for MigrateError {
 /// # Errors
 /// Where ClickHouse is away or refuses, or holds what this release does not know.
 pub async fn migrate(settings: &ClickHouseSettings, window: Duration) -> Result<Migrated, MigrateError> {
-    let database = settings.clickhouse_database.as_str();
+    let database = &settings.clickhouse_database;
     run(&server(settings), &format!("CREATE DATABASE IF NOT EXISTS {database}")).await?;
     let client = client(settings);
     run(&client, MIGRATIONS_TABLE).await?;
@@ -70,7 +70,7 @@ pub async fn migrate(settings: &ClickHouseSettings, window: Duration) -> Result<
         note(&client, migration).await?;
         applied.push(migration.name);
     }
-    let views_rebuilt = rebuild_views(&client, &Views::new(window)).await?;
+    let views_rebuilt = rebuild_views(&client, database, &Views::new(window)).await?;
     Ok(Migrated { applied, views_rebuilt })
 }
 
@@ -109,8 +109,8 @@ async fn note(client: &Client, migration: &Migration) -> Result<(), MigrateError
     run(client, &line).await
 }
 
-async fn rebuild_views(client: &Client, views: &Views) -> Result<bool, MigrateError> {
-    let (found, label) = (labels(client).await?, views.label());
+async fn rebuild_views(client: &Client, database: &Database, views: &Views) -> Result<bool, MigrateError> {
+    let (found, label) = (labels(client, database).await?, views.label());
     if Views::names().all(|name| found.get(name) == Some(&label)) {
         return Ok(false);
     }

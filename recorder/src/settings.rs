@@ -58,7 +58,7 @@ pub struct ClickHouseSettings {
     /// Database of the tables and views
     #[arg(long, env = "CAPI_CLICKHOUSE_DATABASE", default_value = "capi", value_name = "NAME")]
     pub clickhouse_database: Database,
-    /// `ClickHouse` user
+    /// ClickHouse user
     #[arg(long, env = "CAPI_CLICKHOUSE_USER", default_value = "default", value_name = "NAME")]
     pub clickhouse_user: String,
     /// The user's password
@@ -100,6 +100,12 @@ impl FromStr for Database {
         } else {
             Err("a database name has 1 to 100 letters, digits and underscores, and starts with no digit".into())
         }
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

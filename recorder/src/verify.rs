@@ -9,9 +9,9 @@ use tokio::time::sleep;
 use worker::health::Dependency;
 
 use crate::{
-    clickhouse::{Fault, answered, client},
+    clickhouse::{Fault, answered, server},
     schema::{CALL_RECORDS, CALLS, CALLS_COLUMNS, TABLE_ONLY_COLUMNS, Views},
-    settings::ClickHouseSettings,
+    settings::{ClickHouseSettings, Database},
 };
 
 /// How often an absent ClickHouse is asked again.
@@ -48,9 +48,10 @@ pub enum SchemaFault {
 /// # Errors
 /// Where they are not as they must be.
 pub async fn verify(settings: &ClickHouseSettings, window: Duration, health: &Dependency) -> Result<(), SchemaFault> {
-    let client = client(settings);
+    // A database that is not there is no error this way, but an empty answer.
+    let (client, database) = (server(settings), &settings.clickhouse_database);
     loop {
-        match look(&client, window).await {
+        match look(&client, database, window).await {
             Ok(found) => {
                 health.up();
                 return found;
@@ -64,8 +65,8 @@ pub async fn verify(settings: &ClickHouseSettings, window: Duration, health: &De
 }
 
 /// One look: a fault where ClickHouse did not answer, else what it said.
-async fn look(client: &Client, window: Duration) -> Result<Result<(), SchemaFault>, Fault> {
-    let mut found = columns(client).await?;
+async fn look(client: &Client, database: &Database, window: Duration) -> Result<Result<(), SchemaFault>, Fault> {
+    let mut found = columns(client, database).await?;
     let table: Vec<_> = CALLS_COLUMNS.iter().chain(TABLE_ONLY_COLUMNS).copied().collect();
     for (name, expected) in [(CALL_RECORDS, table.as_slice()), (CALLS, CALLS_COLUMNS)] {
         let found = found.remove(name).unwrap_or_default();
@@ -73,7 +74,7 @@ async fn look(client: &Client, window: Duration) -> Result<Result<(), SchemaFaul
             return Ok(Err(SchemaFault::Columns { table: name, difference }));
         }
     }
-    let (found, expected) = (labels(client).await?, Views::new(window).label());
+    let (found, expected) = (labels(client, database).await?, Views::new(window).label());
     for view in Views::names() {
         let found = found.get(view).cloned().unwrap_or_default();
         if found != expected {
@@ -91,10 +92,10 @@ struct Column {
 }
 
 /// The columns of every table, in order.
-async fn columns(client: &Client) -> Result<BTreeMap<String, Vec<(String, String)>>, Fault> {
+async fn columns(client: &Client, database: &Database) -> Result<BTreeMap<String, Vec<(String, String)>>, Fault> {
     let query =
-        "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() ORDER BY table, position";
-    let columns: Vec<Column> = answered(client.query_raw(query).fetch_all()).await?;
+        format!("SELECT table, name, type FROM system.columns WHERE database = '{database}' ORDER BY table, position");
+    let columns: Vec<Column> = answered(client.query_raw(&query).fetch_all()).await?;
     let mut tables = BTreeMap::<_, Vec<_>>::new();
     for column in columns {
         tables.entry(column.table).or_default().push((column.name, column.r#type));
@@ -109,9 +110,9 @@ struct Label {
 }
 
 /// The comment of every table and view.
-pub(crate) async fn labels(client: &Client) -> Result<BTreeMap<String, String>, Fault> {
-    let query = "SELECT name, comment FROM system.tables WHERE database = currentDatabase()";
-    let labels: Vec<Label> = answered(client.query_raw(query).fetch_all()).await?;
+pub(crate) async fn labels(client: &Client, database: &Database) -> Result<BTreeMap<String, String>, Fault> {
+    let query = format!("SELECT name, comment FROM system.tables WHERE database = '{database}'");
+    let labels: Vec<Label> = answered(client.query_raw(&query).fetch_all()).await?;
     Ok(labels.into_iter().map(|label| (label.name, label.comment)).collect())
 }
 

@@ -59,8 +59,10 @@ async fn other_columns_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_missing_table_or_view_is_refused() {
+async fn a_missing_database_table_or_view_is_refused() {
     let database = Database::empty();
+    let refused = check(&database.settings, WINDOW).await.unwrap_err().to_string();
+    assert!(refused.contains("does not exist") && refused.contains("`capi setup`"), "{refused}");
     database.create().await;
     let refused = check(&database.settings, WINDOW).await.unwrap_err().to_string();
     assert!(refused.contains("call_records") && refused.contains("does not exist"), "{refused}");
