@@ -35,6 +35,8 @@ pub enum Stage {
     Undecided,
     /// Its intent is written and not yet read back.
     Intended {
+        /// The epoch that the intent names.
+        epoch: i64,
         /// The list that the intent carries.
         listed: Vec<CallId>,
         /// Its place in the dataset's queue.

@@ -93,8 +93,8 @@ pub enum Mail {
     Gone,
     /// The worker ends: start nothing, finish what is under way, then say so.
     Drain(oneshot::Sender<()>),
-    /// The group answered a claim.
-    Confirmed(Arc<Tenure>, Confirmation),
+    /// The group answered what was asked of a tenure at an epoch.
+    Confirmed(Arc<Tenure>, i64, Confirmation),
     /// A credit was fetched again, with Meta's answer where it is still there.
     Reread(Token, Option<Accepted>),
     /// What an event ended with is in Kafka.
@@ -207,7 +207,7 @@ impl Owner {
                 self.leaving = true;
             }
             Mail::Drain(drained) => self.drain(drained),
-            Mail::Confirmed(tenure, confirmation) => self.confirmed(&tenure, confirmation),
+            Mail::Confirmed(tenure, epoch, confirmation) => self.confirmed(&tenure, epoch, confirmation),
             Mail::Reread(token, accepted) => self.reread(token, accepted),
             Mail::Settled(token) => self.settled(token),
         }

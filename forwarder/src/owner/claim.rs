@@ -13,7 +13,15 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{clock, group::Confirmation, hand::Stage, lanes, ledger::Ledger, metrics, tenure::Tenure};
+use crate::{
+    clock,
+    group::Confirmation,
+    hand::{Hand, Stage},
+    lanes,
+    ledger::Ledger,
+    metrics,
+    tenure::Tenure,
+};
 
 use super::{Mail, Owner};
 
@@ -107,7 +115,7 @@ impl Owner {
             Role::Claiming { tenure, claim } if *claim == read.claim_id => {
                 let (tenure, hold_until) = (tenure.clone(), Instant::now() + self.shop.hold);
                 self.role = Role::Confirming { tenure: tenure.clone(), epoch: offset, hold_until };
-                self.ask_group(tenure);
+                self.ask_group(tenure, offset);
             }
             Role::Confirming { tenure, epoch, .. } | Role::Owning { tenure, epoch, .. } if *epoch < offset => {
                 tracing::warn!(
@@ -129,21 +137,22 @@ impl Owner {
     fn claim_again(&mut self, tenure: Arc<Tenure>) {
         // The confirmation that follows finds no claim of its own read since, and writes one.
         self.role = Role::Confirming { tenure: tenure.clone(), epoch: -1, hold_until: Instant::now() + self.shop.hold };
-        self.ask_group(tenure);
+        self.ask_group(tenure, -1);
     }
 
-    fn ask_group(&self, tenure: Arc<Tenure>) {
+    fn ask_group(&self, tenure: Arc<Tenure>, epoch: i64) {
         let (group, mail) = (self.shop.group.clone(), self.mail.0.clone());
         tokio::spawn(async move {
             let confirmation = group.confirm(&tenure).await;
             // The owner ends only when nothing of its tenures is left.
-            let _ = mail.send(Mail::Confirmed(tenure, confirmation));
+            let _ = mail.send(Mail::Confirmed(tenure, epoch, confirmation));
         });
     }
 
-    pub(super) fn confirmed(&mut self, asked: &Arc<Tenure>, confirmation: Confirmation) {
+    /// Only the answer to what was asked last counts: an earlier one was given before the own claim was read (rule 3).
+    pub(super) fn confirmed(&mut self, asked: &Arc<Tenure>, asked_at: i64, confirmation: Confirmation) {
         let Role::Confirming { tenure, epoch, hold_until } = &self.role else { return };
-        if !Arc::ptr_eq(tenure, asked) {
+        if !Arc::ptr_eq(tenure, asked) || *epoch != asked_at {
             return;
         }
         let (tenure, epoch, hold_until) = (tenure.clone(), *epoch, *hold_until);
@@ -164,9 +173,20 @@ impl Owner {
         if self.arrivals.is_none() && !self.draining {
             self.open_lanes();
         }
+        self.forget_unread_intents();
         self.repair();
         for order in self.waiting.keys().copied().collect::<Vec<_>>() {
             self.wake(&order);
+        }
+    }
+
+    /// Intents of an earlier tenure that were not read before the own claim are void wherever they land, and their
+    /// events come again: what they hold of the dispatcher's room is given back now.
+    fn forget_unread_intents(&mut self) {
+        let unread = |hand: &Hand| matches!(hand.stage, Stage::Intended { .. }) && !self.role.is_of(&hand.tenure);
+        let tokens: Vec<_> = self.hands.iter().filter(|(_, hand)| unread(hand)).map(|(token, _)| *token).collect();
+        for token in tokens {
+            self.drop_work(token);
         }
     }
 

@@ -43,6 +43,10 @@ impl Owner {
     pub(super) fn consider(&mut self, token: Token) {
         let Some(hand) = self.hands.get(&token) else { return };
         let Role::Owning { epoch, hold_until, .. } = self.role else { return self.wait(token) };
+        // A repair that is on its way would take back an intent that lands before it.
+        if self.void.get(&hand.order).is_some_and(|(_, written)| *written) {
+            return self.wait(token);
+        }
         let here = self.standpoint(&hand.order, epoch, hold_until);
         let order = self.ledger.order(&hand.order);
         match decide(order.as_ref(), &hand.candidate(), &here) {
@@ -82,7 +86,7 @@ impl Owner {
             Err(over) => return self.over_share(token, over),
         };
         let intent = Intent { epoch, call: hand.call(), overrides, listed: listed.clone(), at: clock::now_ms() };
-        hand.stage = Stage::Intended { listed, permit };
+        hand.stage = Stage::Intended { epoch, listed, permit };
         self.at_work.insert(hand.order, token);
         let key = hand.arrived.key.as_str().as_bytes().to_vec();
         self.shop.publisher.ledger(self.partition, key, &LedgerRecord::Intent(intent));

@@ -59,7 +59,9 @@ impl Owner {
     fn intended(&mut self, order: &OrderHash, intent: &Intent) -> Option<(Token, &mut Hand)> {
         let token = *self.at_work.get(order)?;
         let hand = self.hands.get_mut(&token)?;
-        let own = matches!(hand.stage, Stage::Intended { .. }) && hand.call() == intent.call;
+        // Two copies of one call may each have an intent on its way: of this tenure, and of an earlier one.
+        let own = matches!(hand.stage, Stage::Intended { epoch, .. } if epoch == intent.epoch);
+        let own = own && hand.call() == intent.call;
         own.then_some((token, hand))
     }
 

@@ -37,7 +37,9 @@ impl Owner {
     /// reports that it was not started.
     pub(super) fn send(&mut self, token: Token, intent: i64) {
         let Some(hand) = self.hands.get_mut(&token) else { return };
-        let Stage::Intended { listed, permit } = std::mem::replace(&mut hand.stage, Stage::Undecided) else { return };
+        let Stage::Intended { listed, permit, .. } = std::mem::replace(&mut hand.stage, Stage::Undecided) else {
+            return;
+        };
         hand.stage = Stage::Sent { intent, listed };
         let (done, report) = oneshot::channel();
         let job = Job {
