@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 
+from .access import Access
 from .engine import Engine
 from .server import Server
 
@@ -18,7 +19,7 @@ def main():
     parser.add_argument("--user", default="default", help="the user that a password is asked of (default: default)")
     settings = parser.parse_args()
     password = os.environ.get("CLICKHOUSE_FRONT_PASSWORD", "")
-    server = Server((settings.host, settings.port), Engine(settings.path), settings.user, password)
+    server = Server((settings.host, settings.port), Engine(settings.path), Access(settings.user, password))
     for number in (signal.SIGTERM, signal.SIGINT):
         # shutdown() waits for the loop that this handler interrupts, so it needs a thread of its own.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

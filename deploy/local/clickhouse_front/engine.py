@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from chdb import session
 
-from .request import Asked, from_file, takes_data
+from .request import Asked, Insert, literal
+
+# Names that the library takes for formats of its own, none of them ClickHouse's.
+NO_FORMATS = {"dataframe", "arrowtable", "datastore", "debug"}
 
 
 @dataclass
@@ -27,44 +30,48 @@ class Engine:
 
     def __init__(self, path: str):
         self.path = path
+        # Keeps the engine open between requests; and where another process has the folder, this fails first.
+        self.base = session.Session(path)
         self.spool = os.path.join(path, "front-spool")
         os.makedirs(self.spool, exist_ok=True)
         for left_over in os.scandir(self.spool):
             os.unlink(left_over.path)
-        # Keeps the engine open between requests.
-        self.base = session.Session(path)
 
     def answer(self, asked: Asked) -> Answered:
         """Runs the statement. The engine's errors come as RuntimeError with ClickHouse's text."""
+        if asked.insert is None:
+            return self._run(asked, asked.statement)
+        # The data is whole before the statement starts: a client that goes away in the middle inserts nothing.
+        path = self._spooled(asked.insert)
+        try:
+            return self._run(asked, asked.insert.from_file(path))
+        finally:
+            os.unlink(path)
+
+    def _spooled(self, insert: Insert) -> str:
+        with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as file:
+            try:
+                file.writelines(insert.data)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        return file.name
+
+    def _run(self, asked: Asked, statement: str) -> Answered:
+        if asked.format.lower() in NO_FORMATS:
+            raise RuntimeError(f"Code: 73. DB::Exception: Unknown format {asked.format}. (UNKNOWN_FORMAT)")
+        began = time.monotonic_ns()
         own = session.Session(self.path)
         try:
             for name, value in asked.settings.items():
                 own.query(f"SET {identifier(name)} = {literal(value)}")
             if asked.database != "default":
                 own.query(f"USE {quoted(asked.database)}")
-            if takes_data(asked.statement):
-                return self._insert(own, asked)
-            return run(own, asked.statement.decode(), asked)
+            result = own.query(statement, asked.format, params=asked.parameters)
+            return Answered(result.bytes() or b"", result.rows_read(), result.bytes_read(), result.rows_written(),
+                            result.bytes_written(), time.monotonic_ns() - began)
         finally:
             own.close()
-
-    def _insert(self, own, asked: Asked) -> Answered:
-        with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as file:
-            file.write(asked.data)
-        try:
-            if not asked.data:
-                return Answered(b"", 0, 0, 0, 0, 0)
-            return run(own, from_file(asked.statement, file.name), asked)
-        finally:
-            os.unlink(file.name)
-
-
-def run(own, statement: str, asked: Asked) -> Answered:
-    began = time.monotonic_ns()
-    result = own.query(statement.rstrip().rstrip(";"), asked.default_format, params=asked.parameters)
-    data = result.bytes() or b""
-    written = (result.rows_written(), result.bytes_written()) if hasattr(result, "rows_written") else (0, 0)
-    return Answered(data, result.rows_read(), result.bytes_read(), *written, time.monotonic_ns() - began)
 
 
 def identifier(name: str) -> str:
@@ -72,10 +79,6 @@ def identifier(name: str) -> str:
     if not name.replace("_", "").isalnum():
         raise RuntimeError(f"Code: 115. DB::Exception: Unknown setting '{name}'. (UNKNOWN_SETTING)")
     return name
-
-
-def literal(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def quoted(name: str) -> str:

@@ -71,7 +71,7 @@ class Http(unittest.TestCase):
         packed = b"".join(framing.compress(b"5\n6\n"))
         self.assertEqual(self.front.ask(packed, **insert).status, 200)
         bad = self.front.ask(b"\x00" + packed[1:], **insert)
-        self.assertEqual((bad.status, bad.headers["X-ClickHouse-Exception-Code"]), (400, "271"))
+        self.assertEqual((bad.status, bad.headers["X-ClickHouse-Exception-Code"]), (500, "271"))
         said = self.front.ask(f"SELECT sum(a) FROM {name}".encode(), compress="1")
         self.assertEqual(b"".join(framing.decompress(io.BytesIO(said.data))), b"11\n")
 
