@@ -1,5 +1,7 @@
 //! A worker that does nothing but live, for `tests/life.rs`.
 
+#![expect(clippy::panic, reason = "a test is about what a panic does")]
+
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use capi_worker::{
@@ -16,6 +18,8 @@ enum Work {
     Stay,
     /// Fails.
     Fail,
+    /// Panics in a task, and ends when asked.
+    Panic,
 }
 
 #[derive(Parser)]
@@ -52,10 +56,17 @@ impl Settings for Life {
 }
 
 async fn run(settings: Life, worker: Worker) -> anyhow::Result<()> {
+    let kafka = worker.health.dependency("kafka");
+    kafka.down("out for lunch");
     tracing::info_span!("forward", call_id = "c-1").in_scope(|| tracing::info!("works"));
     match settings.work {
         Work::Drain => worker.shutdown.requested().await,
         Work::Stay => std::future::pending().await,
+        Work::Panic => {
+            let task = tokio::spawn(async { panic!("two\nlines") });
+            let _ = task.await;
+            worker.shutdown.requested().await;
+        }
         Work::Fail => anyhow::bail!("no luck"),
     }
     Ok(())

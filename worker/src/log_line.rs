@@ -38,11 +38,12 @@ where
             }
         }
         event.record(&mut line);
+        let target = line.take_log_target().unwrap_or_else(|| event.metadata().target().into());
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         line.0.insert("timestamp".into(), timestamp.into());
         line.0.insert("level".into(), event.metadata().level().as_str().into());
-        line.0.insert("target".into(), event.metadata().target().into());
+        line.0.insert("target".into(), target);
         writeln!(out, "{}", Value::Object(line.0))
     }
 }
@@ -51,6 +52,14 @@ where
 struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// The target of a record of the `log` crate, such as librdkafka's: there it is a field, beside a place in the source
+    /// that is always the same.
+    fn take_log_target(&mut self) -> Option<Value> {
+        let target = self.0.remove("log.target")?;
+        self.0.retain(|name, _| !name.starts_with("log."));
+        Some(target)
+    }
+
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name().to_owned(), value.into());
     }
@@ -139,6 +148,15 @@ mod tests {
         }
         assert_eq!((&line["attempt"], &line["late"]), (&Value::from(3), &Value::from(true)));
         assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn a_librarys_record_has_its_own_target() {
+        let lines = lines_of(|| {
+            tracing::error!("log.target" = "librdkafka", "log.file" = "client.rs", "log.line" = 74, "FAIL");
+        });
+        assert_eq!(lines[0]["target"], "librdkafka");
+        assert!(lines[0].as_object().unwrap().keys().all(|name| !name.starts_with("log.")), "{lines:?}");
     }
 
     #[test]

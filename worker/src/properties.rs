@@ -9,17 +9,20 @@ use crate::settings::SettingsFault;
 /// What correctness rests on: nobody may set these.
 const OURS: &[&str] = &[
     "acks",
-    "auto.offset.reset",
     "auto.commit.enable",
+    "auto.offset.reset",
     "bootstrap.servers",
+    "delivery.report.only.error",
     "delivery.timeout.ms",
     "enable.auto.commit",
     "enable.auto.offset.store",
+    "enable.gapless.guarantee",
     "enable.idempotence",
     "enable.partition.eof",
     "group.id",
     "group.instance.id",
     "group.protocol",
+    "group.remote.assignor",
     "isolation.level",
     "linger.ms",
     "max.in.flight",
@@ -28,9 +31,12 @@ const OURS: &[&str] = &[
     "message.timeout.ms",
     "metadata.broker.list",
     "partition.assignment.strategy",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
     "queue.buffering.max.ms",
     "request.required.acks",
     "retries",
+    "statistics.interval.ms",
     "transactional.id",
 ];
 
@@ -113,6 +119,16 @@ mod tests {
         let (line, fault) = parse("acks=1").unwrap_err();
         assert_eq!(line, 1);
         assert!(fault.contains("acks"), "{fault}");
+    }
+
+    /// A misspelt name there would leave the property free.
+    #[test]
+    fn librdkafka_knows_what_is_ours() {
+        for name in OURS {
+            let told = ClientConfig::new().set(*name, "\u{1}").create_native_config().err();
+            let unknown = matches!(told, Some(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)));
+            assert!(!unknown, "{name}");
+        }
     }
 
     fn tried(lines: &str) -> Result<(), String> {

@@ -69,7 +69,8 @@ fn read_settings<S: Settings>() -> Result<S, ExitCode> {
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
     })?;
-    let faults = settings.check();
+    let mut faults = settings.check();
+    faults.extend(telemetry::log_filter().err());
     if faults.is_empty() {
         return Ok(settings);
     }
@@ -115,7 +116,7 @@ where
     open_admin(settings.admin_listen(), &health, telemetry).await?;
     listen_for_signals(shutdown.clone())?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{program} starts");
-    let work = run(settings, Worker { shutdown: shutdown.clone(), health });
+    let work = run(settings, Worker { shutdown: shutdown.clone(), health: health.clone() });
     tokio::pin!(work);
     tokio::select! {
         // Work that ends because it was asked to is a drain, however quick it is.
@@ -123,9 +124,19 @@ where
         () = shutdown.requested() => tracing::info!("draining"),
         ended = &mut work => return ended,
     }
-    timeout(drain, work).await.context("the drain ran out: what was in flight comes again")??;
+    match timeout(drain, work).await {
+        Ok(ended) => ended?,
+        Err(_) => anyhow::bail!("the drain ran out: what was in flight comes again{}", held_up_by(&health)),
+    }
     tracing::info!("drained");
     Ok(())
+}
+
+/// What a drain most often waits for: the dependencies that are down.
+fn held_up_by(health: &Health) -> String {
+    let dependencies = health.readiness().dependencies;
+    let down = dependencies.iter().filter(|(_, standing)| !standing.up);
+    down.fold(String::new(), |told, (name, standing)| format!("{told}; {name} is down: {}", standing.detail))
 }
 
 async fn open_admin(address: SocketAddr, health: &Health, telemetry: &Telemetry) -> anyhow::Result<()> {

@@ -1,9 +1,13 @@
 //! Logs on stderr, traces over OTLP where the standard environment names a receiver, metrics for Prometheus.
 
-use std::io::{IsTerminal as _, stderr};
+use std::{
+    backtrace::Backtrace,
+    env::{self, VarError},
+    io::{IsTerminal as _, stderr},
+};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use opentelemetry::{global, trace::TracerProvider as _};
+use opentelemetry::{Key, global, trace::TracerProvider as _};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tracing_subscriber::{
@@ -12,7 +16,7 @@ use tracing_subscriber::{
 
 use crate::{
     log_line::JsonLine,
-    settings::{LogFormat, LogSettings},
+    settings::{LogFormat, LogSettings, SettingsFault},
     span_exporter::SayingOnce,
 };
 
@@ -38,6 +42,9 @@ pub enum TelemetryError {
     /// The metrics recorder was installed before, or its buckets are wrong.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// `RUST_LOG` is wrong.
+    #[error(transparent)]
+    Filter(#[from] SettingsFault),
     /// A logger was installed before.
     #[error("logs: {0}")]
     Logs(#[from] tracing_subscriber::util::TryInitError),
@@ -50,7 +57,11 @@ pub enum TelemetryError {
 pub fn init(program: &'static str, log: &LogSettings) -> Result<Telemetry, TelemetryError> {
     let traces = tracer(program)?;
     let layer = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(program)));
-    tracing_subscriber::registry().with(layer.with_filter(spans_of_ours())).with(log_layer(log)).try_init()?;
+    tracing_subscriber::registry()
+        .with(layer.with_filter(spans_of_ours()))
+        .with(log_layer(log, log_filter()?))
+        .try_init()?;
+    std::panic::set_hook(Box::new(|panic| tracing::error!(backtrace = %Backtrace::capture(), "{panic}")));
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
         .set_buckets(SIZES)?
@@ -64,8 +75,20 @@ fn spans_of_ours() -> EnvFilter {
     EnvFilter::new("info,hyper=off,h2=off,reqwest=off,rdkafka=off")
 }
 
-fn log_layer(log: &LogSettings) -> Box<dyn Layer<Registry0> + Send + Sync> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// What `RUST_LOG` lets through; info where it says nothing.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn log_filter() -> Result<EnvFilter, SettingsFault> {
+    let directives = match env::var("RUST_LOG") {
+        Ok(directives) if !directives.trim().is_empty() => directives,
+        Ok(_) | Err(VarError::NotPresent) => "info".into(),
+        Err(VarError::NotUnicode(_)) => return Err(SettingsFault::new("RUST_LOG: it is not text")),
+    };
+    EnvFilter::try_new(directives).map_err(|error| SettingsFault::new(format!("RUST_LOG: {error}")))
+}
+
+fn log_layer(log: &LogSettings, filter: EnvFilter) -> Box<dyn Layer<Registry0> + Send + Sync> {
     let default = if stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     match log.log_format.unwrap_or(default) {
@@ -87,14 +110,10 @@ type Registry0 = tracing_subscriber::layer::Layered<
 /// No exporter unless the standard environment names a receiver, so that nothing is tried that nobody asked for.
 fn tracer(program: &'static str) -> Result<Option<SdkTracerProvider>, TelemetryError> {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
-    let disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+    let set = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
+    let disabled = env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
     if disabled || !(set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) {
         return Ok(None);
-    }
-    let mut resource = Resource::builder();
-    if !set("OTEL_SERVICE_NAME") {
-        resource = resource.with_service_name(program);
     }
     // The exporter's HTTP client does not start without one, not even for a receiver that speaks no TLS. Where another
     // part of the process was quicker, its provider is the same.
@@ -102,10 +121,21 @@ fn tracer(program: &'static str) -> Result<Option<SdkTracerProvider>, TelemetryE
     let exporter = SpanExporter::builder().with_http().build()?;
     Ok(Some(
         SdkTracerProvider::builder()
-            .with_resource(resource.build())
+            .with_resource(resource(program))
             .with_batch_exporter(SayingOnce::new(exporter))
             .build(),
     ))
+}
+
+/// What the standard environment says of this process; where it names no service, the program is the name.
+fn resource(program: &'static str) -> Resource {
+    let detected = Resource::builder().build();
+    let name = detected.get(&Key::from_static_str("service.name")).map(|name| name.to_string());
+    // The SDK's stand-in for a missing name (OpenTelemetry's resource specification, "SDK-provided resource attributes").
+    if name.is_some_and(|name| !name.starts_with("unknown_service")) {
+        return detected;
+    }
+    Resource::builder().with_service_name(program).build()
 }
 
 impl Telemetry {

@@ -70,6 +70,17 @@ fn every_fault_is_told_in_a_sentence() {
 }
 
 #[test]
+fn a_wrong_rust_log_is_a_fault_and_an_empty_one_is_none() {
+    let Output { status, stderr, .. } = life(&["--count", "0"]).env("RUST_LOG", "info,a=b=c").output().unwrap();
+    let told = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(64), "{told}");
+    assert_eq!(told.matches("error: ").count(), 2, "{told}");
+    assert!(told.contains("RUST_LOG") && told.contains("--count"), "{told}");
+    let Output { stderr, .. } = life(&["--work", "fail"]).env("RUST_LOG", "").output().unwrap();
+    assert!(String::from_utf8(stderr).unwrap().contains("works"), "info is the default");
+}
+
+#[test]
 fn usage_errors_are_64_and_help_is_0() {
     for arguments in [&["--nonsense"][..], &["--count", "many"], &["--topic-prefix", "a b"]] {
         let (code, _, told) = ended(arguments);
@@ -100,7 +111,7 @@ fn a_drain_without_end_is_cut() {
     living.signal("TERM");
     let (code, log) = living.end();
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("the drain ran out"), "{log}");
+    assert!(log.contains("the drain ran out") && log.contains("kafka is down: out for lunch"), "{log}");
 }
 
 #[test]
@@ -127,6 +138,16 @@ fn the_log_is_json_and_names_the_call() {
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let line = lines.iter().find(|line| line["message"] == "works").expect(&log);
     assert_eq!((&line["call_id"], &line["span"]), (&"c-1".into(), &"forward".into()), "{log}");
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log() {
+    let mut living = Living::start(&mut life(&["--work", "panic", "--log-format", "json"]));
+    let line: serde_json::Value = serde_json::from_str(&living.wait_for("panicked")).unwrap();
+    assert_eq!(line["level"], "ERROR", "{line}");
+    assert!(line["message"].as_str().unwrap().ends_with("two\nlines"), "{line}");
+    living.signal("TERM");
+    assert_eq!(living.end().0, Some(0));
 }
 
 /// A receiver of traces: says which paths were posted to.
