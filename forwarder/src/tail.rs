@@ -1,7 +1,12 @@
 //! Reads the orders topic: every forwarder that holds a partition follows that partition's log, its own records
 //! included. One consumer outside any group, polled on a thread of its own.
 
-use std::{collections::HashMap, sync::mpsc as std_mpsc, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc as std_mpsc},
+    thread,
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -10,7 +15,7 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Records that may be read ahead of the fold.
 const READ_AHEAD: usize = 4096;
@@ -18,6 +23,8 @@ const READ_AHEAD: usize = 4096;
 const POLL: Duration = Duration::from_millis(10);
 /// How long one record may take to be fetched by its offset.
 const FETCH_LIMIT: Duration = Duration::from_secs(5);
+/// Credits fetched at once: each fetch has a client of its own, and a replay after a crash asks for thousands.
+const FETCHES: usize = 8;
 
 /// A record of the orders topic, as it was read.
 #[derive(Debug)]
@@ -41,6 +48,7 @@ pub struct Tail {
     commands: std_mpsc::Sender<Command>,
     config: ClientConfig,
     topic: String,
+    fetches: Arc<Semaphore>,
 }
 
 impl Tail {
@@ -58,7 +66,7 @@ impl Tail {
             .name("ledger-tail".into())
             .spawn(move || reader.run(&receiver))
             .map_err(|error| thread_failed(&error))?;
-        Ok(Self { commands, config, topic })
+        Ok(Self { commands, config, topic, fetches: Arc::new(Semaphore::new(FETCHES)) })
     }
 
     /// Follows a partition from an offset. A slow receiver holds up the other partitions: it must only fold.
@@ -82,6 +90,7 @@ impl Tail {
     /// Fetches the credit at an offset again, with Meta's answer, which memory does not keep. `None` where it is gone
     /// or cannot be fetched now.
     pub async fn accepted_at(&self, partition: i32, offset: i64) -> Option<Accepted> {
+        let _turn = self.fetches.acquire().await.ok()?;
         let (config, topic) = (self.config.clone(), self.topic.clone());
         let (answer, wait) = oneshot::channel();
         tokio::task::spawn_blocking(move || answer.send(fetch(&config, &topic, partition, offset)));
