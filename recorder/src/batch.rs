@@ -123,7 +123,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::consume::taken_for_test;
+    use crate::consume::{ROW_COST, taken_for_test};
 
     const IDLE: Duration = Duration::from_secs(5);
 
@@ -181,7 +181,7 @@ mod tests {
             sender.send(taken(offset, size)).unwrap();
         }
         let rows = length(&batches.next(IDLE).await);
-        assert!((15..=16).contains(&rows), "{rows}");
+        assert_eq!(rows, FULL.div_ceil(2 * size + ROW_COST));
         assert_eq!(length(&batches.next(IDLE).await), rows);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }

@@ -18,7 +18,7 @@ use crate::{group::Consumer, metrics, read::Sources, row::CallRow};
 /// What may be in hand at a time: the batch on its way to ClickHouse, and the next one.
 pub(crate) const BUDGET: usize = 40 * 1024 * 1024;
 /// What a row costs beside the bytes of its message, which it holds twice: as they came, and as columns.
-const ROW_COST: usize = 1024;
+pub(crate) const ROW_COST: usize = 1024;
 /// How long one poll waits.
 const POLL: Duration = Duration::from_millis(100);
 /// How long the thread waits for room before it pauses: the client's queue survives a short wait, and is fetched anew

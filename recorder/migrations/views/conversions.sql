@@ -53,7 +53,7 @@ FROM
             (SELECT *, day FROM call_records FINAL WHERE order_id != '' AND conversion_status = 'forwarded') AS credited
             LEFT SEMI JOIN
             (
-                SELECT DISTINCT business_id, event_name, order_id FROM call_records FINAL
+                SELECT business_id, event_name, order_id FROM call_records FINAL
                 WHERE order_id != '' AND conversion_status IN ('duplicate', 'pending', 'rejected')
             ) AS other
             USING (business_id, event_name, order_id)
