@@ -7,6 +7,7 @@ source "$here/fetch.sh"
 
 answers() { curl -fsS --max-time 2 "http://127.0.0.1:$clickhouse_port/ping"; }
 
+starting clickhouse
 pid_of clickhouse >/dev/null && exit 0
 answers >/dev/null 2>&1 && die "port $clickhouse_port is taken by another process; choose one with CAPI_LOCAL_CLICKHOUSE_PORT"
 python=$(fetch_python)

@@ -21,7 +21,8 @@ fetch_once() { # name fill-function -> path of the folder
 # The name says what is in it, so that a new version is a new folder.
 fingerprint() { sha256sum "$1" | cut -c1-12; }
 
-fill_kafka() { mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1"; }
+copy_dependencies=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
+fill_kafka() { mvn -q -B -f "$here/pom.xml" "$copy_dependencies" -DoutputDirectory="$1"; }
 fetch_kafka() { fetch_once "kafka-$(fingerprint "$here/pom.xml")" fill_kafka; }
 
 # A virtual environment holds its own path, so it is made where it stays: the marker file says that it is whole.
@@ -33,7 +34,7 @@ fetch_python() {
         if [ ! -f "$dir/whole" ]; then
             say "fetching ClickHouse's engine"
             rm -rf "$dir"
-            { python3 -m venv "$dir" && "$dir/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"; } \
+            { python3 -m venv "$dir" && "$dir/bin/pip" install -q --disable-pip-version-check --no-deps -r "$here/requirements.txt"; } \
                 >"$dir.log" 2>&1 || { tail -n 20 "$dir.log" >&2; die "cannot fetch ClickHouse's engine; the log is $dir.log"; }
             touch "$dir/whole"
         fi

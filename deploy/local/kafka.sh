@@ -34,6 +34,7 @@ broker.heartbeat.interval.ms=500
 PROPERTIES
 }
 
+starting kafka
 pid_of kafka >/dev/null && exit 0
 answers && die "port $kafka_port is taken by another process; choose one with CAPI_LOCAL_KAFKA_PORT"
 lib=$(fetch_kafka)

@@ -15,13 +15,18 @@ started_at() { # pid -> the process's start time in clock ticks, or nothing
 pid_of() { # name -> the running process's pid, or nothing
     local pid since
     read -r pid since 2>/dev/null <"$local_dir/run/$1.pid" || return 1
-    [ "$(started_at "$pid")" = "$since" ] && echo "$pid"
+    [ -n "$since" ] && [ "$(started_at "$pid")" = "$since" ] && echo "$pid"
 }
 
-start() { # name command… : in the background, in a session of its own
+starting() { # name : until this script ends, no other starts the same
+    exec 8>"$local_dir/run/$1.lock"
+    flock 8
+}
+
+start() { # name command… : in the background, in a session of its own, without the lock
     local name=$1 pid
     shift
-    setsid "$@" </dev/null >>"$local_dir/logs/$name.log" 2>&1 &
+    setsid "$@" </dev/null >>"$local_dir/logs/$name.log" 2>&1 8>&- &
     pid=$!
     disown "$pid" 2>/dev/null || true
     printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$local_dir/run/$name.pid"
@@ -38,6 +43,7 @@ stop() { # name [seconds]: TERM, and KILL after the seconds
     if pid=$(pid_of "$name"); then
         say "$name did not end within $patience s and is killed"
         kill -KILL "$pid" 2>/dev/null || true
+        while pid_of "$name" >/dev/null; do sleep 0.1; done
     fi
     rm -f "$local_dir/run/$name.pid"
 }
