@@ -101,6 +101,14 @@ pub enum Mail {
     Settled(Token),
 }
 
+/// A void record that is the last of its key: the owner writes the order's state after it (rule 6 of the ledger).
+struct Void {
+    key: Vec<u8>,
+    offset: i64,
+    /// Whether the repair is under way.
+    written: bool,
+}
+
 /// The address of an owner.
 #[derive(Clone)]
 pub struct Address {
@@ -129,8 +137,8 @@ pub struct Owner {
     held: HashSet<OrderHash>,
     /// Backfill events that wait for room at their dataset, and since when.
     parked: VecDeque<(Token, Instant)>,
-    /// Keys whose last record is void, and whether their repair is written.
-    void: HashMap<OrderHash, (Vec<u8>, bool)>,
+    /// Orders whose last record is void.
+    void: HashMap<OrderHash, Void>,
     /// What the dispatcher will say of each event that it has.
     reports: FuturesUnordered<BoxFuture<'static, (Token, Option<Settled>)>>,
     /// The partition of the orders topic, while it is followed.

@@ -15,7 +15,7 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 
 /// Records that may be read ahead of the fold.
 const READ_AHEAD: usize = 4096;
@@ -87,19 +87,17 @@ impl Tail {
         }
     }
 
-    /// Fetches the credit at an offset again, with Meta's answer, which memory does not keep. `None` where it is gone
-    /// or cannot be fetched now.
+    /// Fetches the credit at an offset again, with Meta's answer, which memory does not keep. `None` where compaction
+    /// took it; a Kafka that is away is waited for.
     pub async fn accepted_at(&self, partition: i32, offset: i64) -> Option<Accepted> {
         let _turn = self.fetches.acquire().await.ok()?;
-        let (config, topic) = (self.config.clone(), self.topic.clone());
-        let (answer, wait) = oneshot::channel();
-        tokio::task::spawn_blocking(move || answer.send(fetch(&config, &topic, partition, offset)));
-        match wait.await.ok()? {
-            Ok(Some(LedgerRecord::Accepted(accepted))) => Some(accepted),
-            Ok(_) => None,
-            Err(error) => {
-                tracing::warn!(%error, partition, offset, "cannot read a credit again");
-                None
+        loop {
+            let (config, topic) = (self.config.clone(), self.topic.clone());
+            let fetched = tokio::task::spawn_blocking(move || fetch(&config, &topic, partition, offset)).await.ok()?;
+            match fetched {
+                Ok(Some(found)) => return found,
+                Ok(None) => tracing::warn!(partition, offset, "a credit cannot be read again now"),
+                Err(error) => tracing::warn!(%error, partition, offset, "a credit cannot be read again now"),
             }
         }
     }
@@ -123,13 +121,19 @@ fn thread_failed(error: &std::io::Error) -> rdkafka::error::KafkaError {
     rdkafka::error::KafkaError::ClientCreation(error.to_string())
 }
 
-fn fetch(config: &ClientConfig, topic: &str, partition: i32, offset: i64) -> KafkaResult<Option<LedgerRecord>> {
+/// `None` where Kafka does not answer; within, `None` where another record stands next.
+fn fetch(config: &ClientConfig, topic: &str, partition: i32, offset: i64) -> KafkaResult<Option<Option<Accepted>>> {
     let consumer: BaseConsumer = config.create()?;
     consumer.assign(&place(topic, partition, offset)?)?;
     let Some(message) = consumer.poll(FETCH_LIMIT) else { return Ok(None) };
     let message = message?;
-    let found = message.offset() == offset;
-    Ok(found.then(|| LedgerRecord::decode(message.payload().unwrap_or_default()).ok()).flatten())
+    if message.offset() != offset {
+        return Ok(Some(None));
+    }
+    Ok(Some(match LedgerRecord::decode(message.payload().unwrap_or_default()) {
+        Ok(LedgerRecord::Accepted(accepted)) => Some(accepted),
+        _ => None,
+    }))
 }
 
 fn place(topic: &str, partition: i32, offset: i64) -> KafkaResult<TopicPartitionList> {

@@ -80,6 +80,9 @@ pub struct Refused {
 pub struct State {
     /// Offset of the writer's claim.
     pub epoch: i64,
+    /// Offset of the void record that this repairs. Had a record of the order counted after it, this one would take
+    /// that back: it is then void itself.
+    pub after: i64,
     /// The open intent, if any.
     pub open: Option<OpenIntent>,
     /// The credit, if any.

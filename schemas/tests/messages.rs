@@ -102,6 +102,7 @@ fn ledger_records() -> Vec<LedgerRecord> {
         LedgerRecord::Refused(Refused { intent: 2, call, listed: vec![], at: 4 }),
         LedgerRecord::State(State {
             epoch: 1,
+            after: 4,
             open: Some(OpenIntent { intent: 2, epoch: 1, call }),
             accepted: Some(Acceptance { offset: 3, call, at: 4 }),
             listed,

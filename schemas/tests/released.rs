@@ -14,7 +14,7 @@ const RELEASED: &[(&str, &str)] = &[
     ("ConversionEvent.v1", "260c9d3d0f42be56"),
     ("Intent.v1", "cb089f6fcdbefdf3"),
     ("Refused.v1", "4fa3c13b2e4278e9"),
-    ("State.v1", "24fe5b8c5b13a0b7"),
+    ("State.v1", "c5dfd44da8cfa16e"),
     ("Verdict.v1", "2712dba7e496677c"),
 ];
 

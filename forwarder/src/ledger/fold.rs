@@ -88,11 +88,11 @@ impl Ledger {
             LedgerRecord::Intent(intent) => self.intent(offset, known, intent),
             LedgerRecord::Accepted(result) => accepted(offset, known.as_ref(), result),
             LedgerRecord::Refused(result) => refused(known.as_ref(), result),
-            LedgerRecord::State(state) => self.current(state.epoch).then(|| repaired(state)),
+            LedgerRecord::State(state) => self.repaired(known.as_ref(), state),
         };
         match left {
             Some(left) => {
-                self.orders.put(order, left);
+                self.orders.put(order, Order { last: offset, ..left });
                 Effect::Counts
             }
             None => Effect::Void,
@@ -124,7 +124,20 @@ impl Ledger {
             }
         }
         let open = OpenIntent { intent: offset, epoch: intent.epoch, call: intent.call };
-        Some(Order { accepted: None, open: Some(open), listed: intent.listed.clone(), at: intent.at })
+        Some(Order { open: Some(open), listed: intent.listed.clone(), at: intent.at, ..Order::default() })
+    }
+
+    /// Rule 6: the owner's repair replaces the state by what the state was when the void record was read. A result that
+    /// landed between the two would be taken back by it, so it is void then, and followed by another.
+    fn repaired(&mut self, known: Option<&Order>, state: &State) -> Option<Order> {
+        let overtaken = known.is_some_and(|known| known.last > state.after);
+        (self.current(state.epoch) && !overtaken).then(|| Order {
+            accepted: state.accepted,
+            open: state.open,
+            listed: state.listed.clone(),
+            at: state.at,
+            ..Order::default()
+        })
     }
 }
 
@@ -136,19 +149,14 @@ fn settles(known: Option<&Order>, intent: i64) -> bool {
 fn accepted(offset: i64, known: Option<&Order>, result: &Accepted) -> Option<Order> {
     settles(known, result.intent).then(|| Order {
         accepted: Some(Acceptance { offset, call: result.call, at: result.at }),
-        open: None,
         listed: result.listed.clone(),
         at: result.at,
+        ..Order::default()
     })
 }
 
 fn refused(known: Option<&Order>, result: &Refused) -> Option<Order> {
     settles(known, result.intent).then(|| Order { listed: result.listed.clone(), at: result.at, ..Order::default() })
-}
-
-/// Rule 6: the owner's repair replaces the state by what the state is.
-fn repaired(state: &State) -> Order {
-    Order { accepted: state.accepted, open: state.open, listed: state.listed.clone(), at: state.at }
 }
 
 fn written_at(record: &LedgerRecord) -> i64 {

@@ -20,6 +20,8 @@ pub struct Order {
     pub listed: Vec<CallId>,
     /// When the last counting record was written, in Unix milliseconds.
     pub at: i64,
+    /// Offset of the last counting record.
+    pub last: i64,
 }
 
 impl Order {
@@ -36,7 +38,8 @@ impl Order {
     }
 }
 
-/// A closed order: credited, or refused with nothing left to remember but that it was (then the call is nil).
+/// A closed order: credited at `offset`, or refused there with nothing left to remember but that it was (then the call
+/// is nil).
 #[derive(Clone, Copy)]
 struct Closed {
     call: [u8; 16],
@@ -90,21 +93,22 @@ impl Closed {
         if order.open.is_some() || !order.listed.is_empty() {
             return None;
         }
-        let (call, offset, at) = match &order.accepted {
-            Some(accepted) => (*accepted.call.as_bytes(), accepted.offset, accepted.at),
-            None => ([0; 16], 0, order.at),
-        };
-        // A state record may be younger than the credit it repeats; the two expire together only if kept whole.
-        let same_time = order.accepted.as_ref().is_none_or(|accepted| accepted.at == order.at);
-        same_time.then_some(())?;
-        Some(Self { call, offset, at: u32::try_from(at / 1000).ok()? })
+        // A repair is younger than the credit it repeats, and both places and times are to be kept then.
+        let restated =
+            order.accepted.as_ref().is_some_and(|credit| credit.offset != order.last || credit.at != order.at);
+        if restated {
+            return None;
+        }
+        let call = order.accepted.as_ref().map_or([0; 16], |credit| *credit.call.as_bytes());
+        Some(Self { call, offset: order.last, at: u32::try_from(order.at / 1000).ok()? })
     }
 
     fn open_up(&self) -> Order {
         let at = i64::from(self.at) * 1000;
         let credited = self.call != [0; 16];
         let call = CallId::from(Uuid::from_bytes(self.call));
-        Order { accepted: credited.then_some(Acceptance { offset: self.offset, call, at }), at, ..Order::default() }
+        let accepted = credited.then_some(Acceptance { offset: self.offset, call, at });
+        Order { accepted, at, last: self.offset, ..Order::default() }
     }
 }
 
@@ -119,11 +123,12 @@ mod tests {
     #[test]
     fn what_is_put_is_got() {
         let call = CallId::now();
-        let credit = Order { accepted: Some(Acceptance { offset: 7, call, at: 5000 }), at: 5000, ..Order::default() };
+        let accepted = Some(Acceptance { offset: 7, call, at: 5000 });
+        let credit = Order { accepted, at: 5000, last: 7, ..Order::default() };
         let orders = [
             credit.clone(),
-            Order { at: 5000, ..Order::default() },
-            Order { at: 9000, ..credit.clone() },
+            Order { at: 5000, last: 8, ..Order::default() },
+            Order { at: 9000, last: 9, ..credit.clone() },
             Order { listed: vec![call], ..credit },
             Order { open: Some(OpenIntent { intent: 1, epoch: 0, call }), at: 1, ..Order::default() },
         ];

@@ -44,7 +44,7 @@ impl Owner {
         let Some(hand) = self.hands.get(&token) else { return };
         let Role::Owning { epoch, hold_until, .. } = self.role else { return self.wait(token) };
         // A repair that is on its way would take back an intent that lands before it.
-        if self.void.get(&hand.order).is_some_and(|(_, written)| *written) {
+        if self.void.get(&hand.order).is_some_and(|void| void.written) {
             return self.wait(token);
         }
         let here = self.standpoint(&hand.order, epoch, hold_until);

@@ -10,12 +10,12 @@ use schemas::{
 use crate::{
     clock,
     hand::{End, Hand, Stage, Token},
-    ledger::Effect,
+    ledger::{Effect, Order},
     metrics,
     tail::LedgerRead,
 };
 
-use super::{Owner, claim::Role};
+use super::{Owner, Void, claim::Role};
 
 impl Owner {
     pub(super) fn read(&mut self, read: LedgerRead) {
@@ -30,7 +30,7 @@ impl Owner {
         };
         let effect = self.ledger.apply(read.offset, order, &record);
         metrics::ledger_read(effect);
-        self.note_repair(order, read.key, effect);
+        self.note_repair(order, (read.offset, read.key), &record, effect);
         match &record {
             LedgerRecord::Claim(claim) => self.claim_read(read.offset, claim),
             LedgerRecord::Intent(intent) => self.intent_read(read.offset, &order, intent, effect),
@@ -113,27 +113,31 @@ impl Owner {
         }
     }
 
-    /// A void record that is the last of its key has to be followed by the order's state (rule 6 of the ledger).
-    fn note_repair(&mut self, order: OrderHash, key: Vec<u8>, effect: Effect) {
-        match effect {
-            Effect::Counts => self.void.remove(&order),
-            Effect::Void => self.void.insert(order, (key, false)),
-        };
+    /// A void record that is the last of its key has to be followed by the order's state (rule 6 of the ledger). A repair
+    /// of an earlier void record is not enough: a restore from a compacted log may take the later one for counting.
+    fn note_repair(&mut self, order: OrderHash, read: (i64, Vec<u8>), record: &LedgerRecord, effect: Effect) {
+        let (offset, key) = read;
+        match (effect, record, self.void.get_mut(&order)) {
+            (Effect::Void, ..) => drop(self.void.insert(order, Void { key, offset, written: false })),
+            (Effect::Counts, LedgerRecord::State(state), Some(void)) if state.after < void.offset => {
+                void.written = false
+            }
+            (Effect::Counts, ..) => drop(self.void.remove(&order)),
+        }
     }
 
     /// Repairs what is void and not at work: a call at work ends in a record of its own.
     pub(super) fn repair(&mut self) {
         let Role::Owning { epoch, .. } = self.role else { return };
-        for (order, (key, written)) in &mut self.void {
-            if *written || self.at_work.contains_key(order) {
+        for (order, void) in &mut self.void {
+            if void.written || self.at_work.contains_key(order) {
                 continue;
             }
-            *written = true;
-            let order = self.ledger.order(order).unwrap_or_default();
-            let state =
-                State { epoch, open: order.open, accepted: order.accepted, listed: order.listed, at: clock::now_ms() };
+            void.written = true;
+            let Order { accepted, open, listed, .. } = self.ledger.order(order).unwrap_or_default();
+            let state = State { epoch, after: void.offset, open, accepted, listed, at: clock::now_ms() };
             metrics::ledger_repaired();
-            self.shop.publisher.ledger(self.partition, key.clone(), &LedgerRecord::State(state));
+            self.shop.publisher.ledger(self.partition, void.key.clone(), &LedgerRecord::State(state));
         }
     }
 }

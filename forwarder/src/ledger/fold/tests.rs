@@ -94,7 +94,10 @@ fn a_refusal_keeps_the_list_and_is_a_value() {
     let (ledger, _) = fold(&[claim(0), intent(0, 1, 0), refused_with(1, 1, &[call(1)])]);
     let order = ledger.order(&hash()).unwrap();
     assert_eq!((order.open, order.accepted, order.listed), (None, None, vec![call(1)]));
-    assert_eq!(fold(&[claim(0), intent(0, 1, 0), refused_with(1, 1, &[])]).0.order(&hash()), Some(Order::default()));
+    assert_eq!(
+        fold(&[claim(0), intent(0, 1, 0), refused_with(1, 1, &[])]).0.order(&hash()),
+        Some(Order { last: 2, ..Order::default() })
+    );
 }
 
 #[test]
@@ -127,13 +130,29 @@ fn what_outlived_the_topics_retention_is_not_known_any_more() {
 
 #[test]
 fn a_repair_restates_the_order() {
-    let state = State { epoch: 2, open: None, accepted: None, listed: vec![call(1)], at: 0 };
+    let state = State { epoch: 2, after: 2, open: None, accepted: None, listed: vec![call(1)], at: 0 };
     let records = [claim(0), intent(0, 1, 0), claim(0), LedgerRecord::State(state.clone())];
     let (ledger, effects) = fold(&records);
     assert_eq!(effects.last(), Some(&Effect::Counts));
     assert_eq!(ledger.order(&hash()).unwrap().listed, vec![call(1)]);
     let stale = State { epoch: 0, ..state };
     assert_eq!(last_effect(&[claim(0), intent(0, 1, 0), claim(0), LedgerRecord::State(stale)]), Effect::Void);
+}
+
+#[test]
+fn a_repair_takes_back_no_result_that_landed_before_it() {
+    // The intent of epoch 0 is open; a new owner repairs a void record, and the old owner's result lands first.
+    let records = [claim(0), intent(0, 1, 0), claim(0), intent(0, 2, 0), accepted_by(1, 1)];
+    let (mut ledger, effects) = fold(&records);
+    assert_eq!(effects[3..], [Effect::Void, Effect::Counts]);
+    let open = Some(OpenIntent { intent: 1, epoch: 0, call: call(1) });
+    let repair = State { epoch: 2, after: 3, open, accepted: None, listed: vec![], at: 0 };
+    assert_eq!(ledger.apply(5, hash(), &LedgerRecord::State(repair.clone())), Effect::Void);
+    let order = ledger.order(&hash()).unwrap();
+    assert_eq!(order.accepted.unwrap().call, call(1));
+    let again = State { after: 5, open: None, accepted: order.accepted, ..repair };
+    assert_eq!(ledger.apply(6, hash(), &LedgerRecord::State(again)), Effect::Counts);
+    assert_eq!(ledger.order(&hash()).unwrap().accepted, order.accepted);
 }
 
 /// One step of a log that forwarders could have written: who writes, and what.
@@ -176,9 +195,8 @@ impl Log {
         if effect == Effect::Void {
             let order = self.ledger.order(&OrderHash::of(key.as_bytes())).unwrap_or_default();
             let epoch = self.ledger.epoch();
-            let State { .. } =
-                State { epoch, open: order.open, accepted: order.accepted, listed: order.listed.clone(), at: 0 };
-            let state = State { epoch, open: order.open, accepted: order.accepted, listed: order.listed, at: 0 };
+            let Order { accepted, open, listed, .. } = order;
+            let state = State { epoch, after: offset, open, accepted, listed, at: 0 };
             self.write(key, LedgerRecord::State(state));
         }
     }
