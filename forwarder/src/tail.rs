@@ -11,7 +11,7 @@ use std::{
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaResult,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
@@ -95,8 +95,7 @@ impl Tail {
             let (config, topic) = (self.config.clone(), self.topic.clone());
             let fetched = tokio::task::spawn_blocking(move || fetch(&config, &topic, partition, offset)).await.ok()?;
             match fetched {
-                Ok(Some(found)) => return found,
-                Ok(None) => tracing::warn!(partition, offset, "a credit cannot be read again now"),
+                Ok(found) => return found,
                 Err(error) => tracing::warn!(%error, partition, offset, "a credit cannot be read again now"),
             }
         }
@@ -117,23 +116,21 @@ fn reader_config(config: &ClientConfig, topics: &Topics) -> ClientConfig {
     config
 }
 
-fn thread_failed(error: &std::io::Error) -> rdkafka::error::KafkaError {
-    rdkafka::error::KafkaError::ClientCreation(error.to_string())
+fn thread_failed(error: &std::io::Error) -> KafkaError {
+    KafkaError::ClientCreation(error.to_string())
 }
 
-/// `None` where Kafka does not answer; within, `None` where another record stands next.
-fn fetch(config: &ClientConfig, topic: &str, partition: i32, offset: i64) -> KafkaResult<Option<Option<Accepted>>> {
+/// `None` where another record stands next: compaction took this one.
+fn fetch(config: &ClientConfig, topic: &str, partition: i32, offset: i64) -> KafkaResult<Option<Accepted>> {
     let consumer: BaseConsumer = config.create()?;
     consumer.assign(&place(topic, partition, offset)?)?;
-    let Some(message) = consumer.poll(FETCH_LIMIT) else { return Ok(None) };
-    let message = message?;
-    if message.offset() != offset {
-        return Ok(Some(None));
-    }
-    Ok(Some(match LedgerRecord::decode(message.payload().unwrap_or_default()) {
-        Ok(LedgerRecord::Accepted(accepted)) => Some(accepted),
+    let no_answer = || Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+    let message = consumer.poll(FETCH_LIMIT).unwrap_or_else(no_answer)?;
+    let record = LedgerRecord::decode(message.payload().unwrap_or_default());
+    Ok(match record {
+        Ok(LedgerRecord::Accepted(accepted)) if message.offset() == offset => Some(accepted),
         _ => None,
-    }))
+    })
 }
 
 fn place(topic: &str, partition: i32, offset: i64) -> KafkaResult<TopicPartitionList> {

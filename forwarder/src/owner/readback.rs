@@ -120,7 +120,7 @@ impl Owner {
         match (effect, record, self.void.get_mut(&order)) {
             (Effect::Void, ..) => drop(self.void.insert(order, Void { key, offset, written: false })),
             (Effect::Counts, LedgerRecord::State(state), Some(void)) if state.after < void.offset => {
-                void.written = false
+                void.written = false;
             }
             (Effect::Counts, ..) => drop(self.void.remove(&order)),
         }
