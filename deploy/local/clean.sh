@@ -3,5 +3,5 @@
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 
-rm -rf "${local_dir:?}"/{run,logs,secrets,kafka,kafka.properties,clickhouse}
+rm -rf "${local_dir:?}"/{run,logs,secrets,kafka,kafka.properties,clickhouse,example-shown}
 rmdir "$local_dir" 2>/dev/null || true

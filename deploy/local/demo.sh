@@ -47,7 +47,9 @@ JSON
 url() { echo "$endpoint/external/v1/businesses/$(business_id)/conversion_events"; }
 
 send_example() { # order id -> the answer with its headers
-    example "$1" | curl -isS -X POST "$(url)" -H "Content-Type: application/json" -H "X-API-KEY: $(api_key)" --data-binary @-
+    # The key comes from a file of settings: arguments can be read by everyone on the machine.
+    example "$1" | curl -isS -X POST "$(url)" -H "Content-Type: application/json" --data-binary @- \
+        --config <(printf 'header = "X-API-KEY: %s"\n' "$(api_key)")
 }
 
 sql() { curl -fsS "$clickhouse_url" --data-binary "$1"; }
@@ -55,7 +57,7 @@ sql() { curl -fsS "$clickhouse_url" --data-binary "$1"; }
 row_of() { # call id: its row, once it is there
     local row
     for _ in $(seq 100); do
-        row=$(sql "SELECT * FROM capi.calls WHERE call_id = '$1' FORMAT Vertical")
+        row=$(sql "SELECT * FROM ${CAPI_CLICKHOUSE_DATABASE:-capi}.calls WHERE call_id = '$1' FORMAT Vertical")
         [ -n "$row" ] && { echo "$row"; return; }
         sleep 0.1
     done
@@ -71,6 +73,7 @@ show_example() {
     call=$(tr -d '\r' <<<"$answer" | sed -n 's/^x-request-id: //Ip')
     say "its row in ClickHouse:"
     row_of "$call"
+    touch "$local_dir/example-shown"
 }
 
 # Something to go on with: a curl that works as it stands, sends another order, and reads the key from its file.
@@ -88,7 +91,7 @@ curl -i -X POST "$(url)" \\
     "payload": { "currency": "USD", "value": 12.50, "order_id": "'"ORD-\$(date +%s)"'", "event_time": '"\$(date +%s)"' }
   }'
 
-curl -s '$clickhouse_url' --data-binary 'SELECT call_id, conversion_status, http_status, order_id, value FROM capi.calls ORDER BY received_at DESC LIMIT 5 FORMAT PrettyCompact'
+curl -s '$clickhouse_url' --data-binary 'SELECT call_id, conversion_status, http_status, order_id, value FROM ${CAPI_CLICKHOUSE_DATABASE:-capi}.calls ORDER BY received_at DESC LIMIT 5 FORMAT PrettyCompact'
 curl -s '$sandbox_url/sandbox/credited'
 CURL
 }

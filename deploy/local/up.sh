@@ -8,6 +8,7 @@ source "$here/secrets.sh"
 source "$here/workers.sh"
 source "$here/demo.sh"
 
+starting up
 require_tools
 # The stack is fetched and started while the programs are built.
 "$here/stack.sh" &
@@ -16,11 +17,9 @@ stack=$!
 wait "$stack"
 
 settings
-first_time=yes
-[ -s "$local_dir/secrets/demo-api-key" ] && first_time=no
 start_sandbox
 "$bin/capi" setup >>"$local_dir/logs/setup.log" 2>&1 || die "capi setup failed; its log is $local_dir/logs/setup.log"
 make_merchant
 start_workers
-if [ "$first_time" = yes ]; then show_example; else "$here/status.sh"; fi
+if [ -f "$local_dir/example-shown" ]; then "$here/status.sh"; else show_example; fi
 show_curl
