@@ -3,18 +3,23 @@
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 source "$here/require.sh"
+source "$here/fetch.sh"
 
+more_tools="shellcheck shellcheck command -v shellcheck"
 require_tools
 cd "$repo"
 
+# Not optimised: they compile in half the time, and run for seconds.
+fill_tool() { cargo install -q --debug --locked --root "$1" "$crate@$version"; }
 tool() { # crate version : its binary, installed once in the cache
-    local root="$cache_dir/$1-$2"
-    [ -x "$root/bin/$1" ] || { say "installing $1 $2"; cargo install -q --locked --root "$root" "$1@$2"; }
+    local crate=$1 version=$2 root
+    root=$(fetch_once "$1-$2" fill_tool)
     echo "$root/bin/$1"
 }
 
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
+shellcheck .ci/run deploy/local/*.sh
 machete=$(tool cargo-machete 0.9.2)
 "$machete"
 deny=$(tool cargo-deny 0.20.2)
