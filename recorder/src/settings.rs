@@ -58,11 +58,12 @@ pub struct ClickHouseSettings {
     /// Database of the tables and views
     #[arg(long, env = "CAPI_CLICKHOUSE_DATABASE", default_value = "capi", value_name = "NAME")]
     pub clickhouse_database: Database,
-    /// ClickHouse user
+    /// ClickHouse user. The password comes from the environment variable `CAPI_CLICKHOUSE_PASSWORD` only (default: none),
+    /// for flags stand in process lists
     #[arg(long, env = "CAPI_CLICKHOUSE_USER", default_value = "default", value_name = "NAME")]
     pub clickhouse_user: String,
-    /// The user's password
-    #[arg(long, env = "CAPI_CLICKHOUSE_PASSWORD", default_value = "", value_name = "PASSWORD", hide_env_values = true)]
+    /// The user's password.
+    #[arg(skip = Password::from_environment())]
     pub clickhouse_password: Password,
 }
 
@@ -114,17 +115,13 @@ impl fmt::Display for Database {
 pub struct Password(String);
 
 impl Password {
+    fn from_environment() -> Self {
+        Self(std::env::var("CAPI_CLICKHOUSE_PASSWORD").unwrap_or_default())
+    }
+
     /// The password itself, for the header that carries it.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
-    }
-}
-
-impl FromStr for Password {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.into()))
     }
 }
 
@@ -146,9 +143,15 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        let settings = parse(&["--clickhouse-password", "hunter2"]).unwrap();
+        let mut settings = parse(&[]).unwrap();
+        settings.clickhouse.clickhouse_password = Password("hunter2".into());
         assert!(!format!("{settings:?}").contains("hunter2"));
         assert_eq!(settings.clickhouse.clickhouse_password.reveal(), "hunter2");
+    }
+
+    #[test]
+    fn a_password_is_no_flag() {
+        assert!(parse(&["--clickhouse-password", "hunter2"]).is_err());
     }
 
     #[test]
