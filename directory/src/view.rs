@@ -11,7 +11,7 @@ use futures::FutureExt;
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     consumer::{Consumer, ConsumerContext, StreamConsumer},
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    error::{KafkaError, KafkaResult},
     message::BorrowedMessage,
 };
 use schemas::Topics;
@@ -116,14 +116,13 @@ impl From<Snapshot> for DirectoryView {
     }
 }
 
-/// The client's callbacks. The end of the topic is asked for, and is no fault that deserves a line.
+/// The client's callbacks. The end of the topic is asked for, and an outage is told once, by the view: neither deserves a
+/// line for every attempt.
 pub(crate) struct Callbacks;
 
 impl ClientContext for Callbacks {
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "Kafka client");
-        }
+        tracing::debug!(%error, reason, "Kafka client");
     }
 }
 

@@ -92,8 +92,9 @@ impl ClientContext for Group {
         }
     }
 
+    /// An outage is one change of health; a line for every attempt to connect would bury it.
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka client");
+        tracing::debug!(%error, reason, "Kafka client");
     }
 }
 
