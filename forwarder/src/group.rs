@@ -171,7 +171,11 @@ impl Group {
             let (consumer, asked) = (self.consumer(), self.inputs_of(tenure.partition));
             let committed = tokio::task::spawn_blocking(move || recommit(&consumer, asked)).await;
             match committed {
-                Ok(Ok(())) if tenure.is_live() => return Confirmation::Accepted,
+                Ok(Ok(())) if tenure.is_live() => {
+                    // What a regular commit brought forward meanwhile was taken back by this one.
+                    self.consumer().context().uncommitted();
+                    return Confirmation::Accepted;
+                }
                 Ok(Err(error)) if refuses(&error) => return Confirmation::Refused,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, partition = tenure.partition, "the group cannot confirm a claim now");
