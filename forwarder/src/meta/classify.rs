@@ -69,14 +69,6 @@ impl Class {
         matches!(self, Self::NotSent | Self::Throttled | Self::Transient | Self::Unknown | Self::Blocked)
     }
 
-    /// Whether an operator can repair the cause, so that a replay of the call makes sense.
-    pub fn is_replayable(self) -> bool {
-        matches!(
-            self,
-            Self::Token | Self::Permission | Self::Wiring | Self::Envelope | Self::OldVersion | Self::Dropped
-        )
-    }
-
     /// Whether Meta may have counted an event of the request.
     pub fn may_have_counted(self) -> bool {
         matches!(self, Self::Accepted | Self::Dropped | Self::Unknown)

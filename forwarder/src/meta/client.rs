@@ -64,7 +64,6 @@ impl Bearer {
 pub struct Client {
     http: reqwest::Client,
     url: Url,
-    timeout: Duration,
 }
 
 impl Client {
@@ -93,12 +92,7 @@ impl Client {
             // Every request is started by the dispatcher, within its intent's time, and is counted: none by the library.
             .retry(reqwest::retry::never())
             .build()?;
-        Ok(Self { http, url, timeout })
-    }
-
-    /// The longest life of a request.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
+        Ok(Self { http, url })
     }
 
     /// Where the events of a dataset go.
