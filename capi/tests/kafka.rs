@@ -4,13 +4,16 @@
 
 use std::{
     fs,
-    process::{Command, Output},
+    io::{BufRead as _, BufReader, Lines},
+    ops::RangeInclusive,
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::Duration,
 };
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
+    error::KafkaError,
     message::{Header, Headers as _, OwnedHeaders, OwnedMessage},
     mocking::MockCluster,
     producer::DefaultProducerContext,
@@ -49,9 +52,7 @@ impl Cluster {
 
     /// Runs `capi --json` without stopping the mock cluster, which lives on threads of its own.
     fn capi(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_capi"));
-        command.env_clear().env("CAPI_KAFKA_BROKERS", self.mock.bootstrap_servers()).env("CAPI_SECRET_KEY", SECRET_KEY);
-        command.arg("--json").args(arguments).output().unwrap()
+        self.command().args(arguments).output().unwrap()
     }
 
     /// What a command that succeeds prints.
@@ -63,28 +64,70 @@ impl Cluster {
     }
 
     async fn bury(&self, topic: &str, partition: i32) {
+        self.bury_each(topic, partition, &[17]).await;
+    }
+
+    /// Buries a message for each offset.
+    async fn bury_each(&self, topic: &str, partition: i32, offsets: &[i64]) {
         let health = Health::default().dependency("kafka");
         let patience = Patience::Bounded(Duration::from_secs(10));
         let producer = Producer::new(self.config(), Duration::ZERO, patience, health).unwrap();
-        let letter = Letter {
-            topic,
-            partition,
-            offset: 17,
-            key: b"order",
-            payload: b"\x00\xff",
-            headers: OwnedHeaders::new().insert(Header { key: "verdict-partition", value: Some("3") }),
-            reason: "not Avro",
-        };
-        DeadLetters::new(producer, &self.topics).bury(letter).await.unwrap();
+        let dead_letters = DeadLetters::new(producer, &self.topics);
+        for offset in offsets {
+            let letter = Letter {
+                topic,
+                partition,
+                offset: *offset,
+                key: b"order",
+                payload: b"\x00\xff",
+                headers: OwnedHeaders::new().insert(Header { key: "verdict-partition", value: Some("3") }),
+                reason: "not Avro",
+            };
+            dead_letters.bury(letter).await.unwrap();
+        }
     }
 
-    /// The first message of a partition.
-    async fn first(&self, topic: &str, partition: i32) -> OwnedMessage {
-        let consumer: StreamConsumer = self.config().set("group.id", "test").create().unwrap();
+    /// Every message of a partition.
+    async fn messages(&self, topic: &str, partition: i32) -> Vec<OwnedMessage> {
+        let mut config = self.config();
+        config.set("group.id", "test").set("enable.partition.eof", "true");
+        let consumer: StreamConsumer = config.create().unwrap();
         let mut start = TopicPartitionList::new();
         start.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         consumer.assign(&start).unwrap();
-        consumer.recv().await.unwrap().detach()
+        let mut messages = Vec::new();
+        loop {
+            match consumer.recv().await {
+                Ok(message) => messages.push(message.detach()),
+                Err(KafkaError::PartitionEOF(_)) => return messages,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Starts a redrive of all letters, which is read line by line.
+    fn redrive(&self) -> (Child, Lines<BufReader<ChildStdout>>) {
+        let mut command = self.command();
+        command.args(["dead-letters", "redrive"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (child, lines)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_capi"));
+        command.env_clear().env("CAPI_KAFKA_BROKERS", self.mock.bootstrap_servers()).env("CAPI_SECRET_KEY", SECRET_KEY);
+        command.arg("--json");
+        command
+    }
+
+    /// All letters are marked, nothing is left to do, and so many messages came back.
+    async fn all_are_back(&self, topic: &str, letters: usize, messages: RangeInclusive<usize>) {
+        assert!(self.lines(&["dead-letters", "redrive"]).is_empty());
+        let listed = self.lines(&["dead-letters", "list"]);
+        assert_eq!(listed.iter().filter(|letter| letter["redriven"] == true).count(), letters);
+        let back = self.messages(topic, 2).await.len();
+        assert!(messages.contains(&back), "{back} messages of {messages:?}");
     }
 }
 
@@ -163,7 +206,9 @@ async fn a_letter_goes_back_once_with_its_key_and_headers() {
     assert_eq!(outcome(&["dead-letters", "redrive", "0"]), "already_redriven");
     assert!(cluster.lines(&["dead-letters", "redrive"]).is_empty());
 
-    let back = cluster.first(&live, 2).await;
+    let mut back = cluster.messages(&live, 2).await;
+    assert_eq!(back.len(), 1);
+    let back = back.remove(0);
     assert_eq!((back.key(), back.payload(), back.offset()), (Some(&b"order"[..]), Some(&b"\x00\xff"[..]), 0));
     let headers: Vec<_> = back.headers().unwrap().iter().map(|header| header.key.to_owned()).collect();
     assert_eq!(headers, ["verdict-partition"]);
@@ -180,4 +225,90 @@ async fn a_letter_of_another_deployment_goes_nowhere() {
     assert_eq!(output.status.code(), Some(65));
     assert!(String::from_utf8(output.stdout).unwrap().contains("no_address"));
     assert_eq!(cluster.lines(&["dead-letters", "list"])[0]["redriven"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_of_a_partition_that_is_not_there_holds_up_no_other() {
+    let cluster = Cluster::start();
+    let live = cluster.topics.events_live();
+    cluster.bury(&live, 4).await;
+    cluster.bury(&live, 2).await;
+    let output = cluster.capi(&["dead-letters", "redrive"]);
+    assert_eq!(output.status.code(), Some(65));
+    let outcomes = String::from_utf8(output.stdout).unwrap();
+    assert!(outcomes.contains("no_address") && outcomes.contains(r#""redriven""#), "{outcomes}");
+    assert_eq!(cluster.messages(&live, 2).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_two_groups_buried_goes_back_once() {
+    let cluster = Cluster::start();
+    let live = cluster.topics.events_live();
+    cluster.bury_each(&live, 2, &[17, 17]).await;
+    let outcomes = |arguments: &[&str]| {
+        let lines = cluster.lines(arguments);
+        lines.iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(&["dead-letters", "redrive", "0", "1"]), ["redriven", "already_redriven"]);
+    cluster.all_are_back(&live, 2, 1..=1).await;
+}
+
+/// A minute of the machine's worst is far from this many round trips.
+const SLOW: Duration = Duration::from_millis(100);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_that_is_killed_half_way_is_finished_by_the_next() {
+    let cluster = Cluster::start();
+    let live = cluster.topics.events_live();
+    cluster.bury_each(&live, 2, &[0, 1, 2, 3, 4, 5]).await;
+    cluster.mock.broker_round_trip_time(1, SLOW).unwrap();
+    let (mut child, mut lines) = cluster.redrive();
+    lines.next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(lines.count() < 5, "it was finished before it was killed");
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    let listed = cluster.lines(&["dead-letters", "list"]);
+    assert!(listed.iter().any(|letter| letter["redriven"] == true), "what was told was not done: {listed:?}");
+    cluster.lines(&["dead-letters", "redrive"]);
+    // The one that was sent and not marked comes twice.
+    cluster.all_are_back(&live, 6, 6..=7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_that_goes_away_half_way_is_69_and_nothing_is_told_that_was_not_done() {
+    let cluster = Cluster::start();
+    let live = cluster.topics.events_live();
+    cluster.bury_each(&live, 2, &[0, 1, 2, 3, 4, 5]).await;
+    cluster.mock.broker_round_trip_time(1, SLOW).unwrap();
+    let (mut child, mut lines) = cluster.redrive();
+    let mut told = vec![lines.next().unwrap().unwrap()];
+    cluster.mock.broker_down(1).unwrap();
+    told.extend(lines.map(Result::unwrap));
+    assert!(told.len() < 6, "it was finished before Kafka went away");
+    assert_eq!(child.wait().unwrap().code(), Some(69));
+    cluster.mock.broker_up(1).unwrap();
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    let listed = cluster.lines(&["dead-letters", "list"]);
+    let done: Vec<_> = listed.iter().filter(|letter| letter["redriven"] == true).map(|letter| &letter["n"]).collect();
+    for line in &told {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(done.contains(&&line["n"]), "{line} was told, of {done:?} that were done");
+    }
+    cluster.lines(&["dead-letters", "redrive"]);
+    cluster.all_are_back(&live, 6, 6..=7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_redrives_at_once_lose_no_letter() {
+    let cluster = Cluster::start();
+    let live = cluster.topics.events_live();
+    cluster.bury_each(&live, 2, &[0, 1, 2, 3]).await;
+    cluster.mock.broker_round_trip_time(1, SLOW).unwrap();
+    for (mut child, lines) in [cluster.redrive(), cluster.redrive()] {
+        assert!(lines.map(Result::unwrap).all(|line| line.contains("redriven")));
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    cluster.all_are_back(&live, 4, 4..=8).await;
 }

@@ -31,10 +31,10 @@ pub(crate) struct Letter {
     pub(crate) n: i64,
     pub(crate) topic: Option<String>,
     pub(crate) partition: Option<i32>,
-    offset: Option<i64>,
-    reason: String,
+    pub(crate) offset: Option<i64>,
+    pub(crate) reason: String,
     /// Unix milliseconds.
-    at: Option<i64>,
+    pub(crate) at: Option<i64>,
     pub(crate) key: Vec<u8>,
     pub(crate) payload: Vec<u8>,
     /// Its own headers, without the labels.
@@ -43,7 +43,9 @@ pub(crate) struct Letter {
 
 impl Note {
     pub(crate) fn of(message: &impl Message) -> Self {
-        match label(message, REDRIVEN).and_then(|n| n.parse().ok()) {
+        let redriven = label(message, REDRIVEN).and_then(|n| n.parse().ok());
+        // What was buried has labels, whatever headers of its own it came with: no message can pass for a mark.
+        match redriven.filter(|_| label(message, AT).is_none()) {
             Some(n) => Self::Redriven(n),
             None => Self::Letter(Letter::of(message)),
         }
@@ -193,5 +195,10 @@ mod tests {
         let headers = mark(42);
         let message = OwnedMessage::new(None, None, "dead".into(), Timestamp::NotAvailable, 0, 6, Some(headers));
         assert!(matches!(Note::of(&message), Note::Redriven(42)));
+    }
+
+    #[test]
+    fn a_letter_is_no_mark_whatever_headers_it_came_with() {
+        assert_eq!(letter(&[(REDRIVEN, "42"), (TOPIC, "t"), (AT, "1500")]).n, 5);
     }
 }

@@ -1,6 +1,6 @@
 //! The dead-letter topic, read from beginning to end.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -11,7 +11,10 @@ use schemas::Topics;
 use tokio::time::timeout;
 use worker::settings::KafkaSettings;
 
-use super::letter::{Letter, Note};
+use super::{
+    letter::{Letter, Note},
+    register::Register,
+};
 use crate::{failure::Failure, kafka};
 
 /// How long Kafka may be silent before a command gives up.
@@ -43,56 +46,51 @@ impl Log {
         Ok(Self { config, topic: topics.dead_letters() })
     }
 
-    /// The numbers of the letters that were redriven.
-    pub(crate) async fn redriven(&self) -> Result<BTreeSet<i64>, Failure> {
-        let mut redriven = BTreeSet::new();
-        self.read(|note| {
-            if let Note::Redriven(n) = note {
-                redriven.insert(n);
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(redriven)
-    }
-
-    /// Takes every message up to the end, one at a time: payloads are not gathered in memory.
-    pub(crate) async fn read(&self, mut take: impl FnMut(Note) -> Result<(), Failure>) -> Result<(), Failure> {
-        let consumer = self.consumer(0)?;
-        while let Some(note) = self.next(&consumer).await? {
-            take(note)?;
+    /// What the whole topic says of its letters.
+    pub(crate) async fn register(&self) -> Result<Register, Failure> {
+        let (mut register, mut reading) = (Register::default(), self.from(0)?);
+        while let Some(note) = reading.next().await? {
+            register.note(&note);
         }
-        Ok(())
+        Ok(register)
     }
 
     /// One letter.
     pub(crate) async fn letter(&self, n: i64) -> Result<Letter, Failure> {
-        match self.next(&self.consumer(n)?).await? {
+        match self.from(n)?.next().await? {
             Some(Note::Letter(letter)) if letter.n == n => Ok(letter),
             _ => Err(unknown(n)),
         }
     }
 
-    /// A consumer of the topic from this offset on.
-    fn consumer(&self, offset: i64) -> Result<StreamConsumer, Failure> {
+    /// Reads the topic from this offset on.
+    pub(crate) fn from(&self, offset: i64) -> Result<Reading<'_>, Failure> {
         let consumer: StreamConsumer = self.config.create()?;
         let mut start = TopicPartitionList::new();
         start.add_partition_offset(&self.topic, 0, Offset::Offset(offset))?;
         consumer.assign(&start)?;
-        Ok(consumer)
+        Ok(Reading { consumer, topic: &self.topic })
     }
+}
 
+/// One pass over the topic: a message at a time, so that payloads are not gathered in memory.
+pub(crate) struct Reading<'a> {
+    consumer: StreamConsumer,
+    topic: &'a str,
+}
+
+impl Reading<'_> {
     /// The next message; `None` at the end. A broker that goes away and returns in time is no fault.
-    async fn next(&self, consumer: &StreamConsumer) -> Result<Option<Note>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Note>, Failure> {
         let mut last_error = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
         let waiting = async {
             loop {
-                match consumer.recv().await {
+                match self.consumer.recv().await {
                     Ok(message) => return Ok(Some(Note::of(&message))),
                     Err(KafkaError::PartitionEOF(_)) => return Ok(None),
                     Err(error) => match error.rdkafka_error_code() {
                         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                            return Err(kafka::not_set_up(&self.topic));
+                            return Err(kafka::not_set_up(self.topic));
                         }
                         _ => last_error = error,
                     },

@@ -1,6 +1,10 @@
 //! The way back of dead letters.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use clap::Args;
 use schemas::Topics;
@@ -8,11 +12,13 @@ use serde::Serialize;
 use worker::{
     producer::{Outgoing, Producer},
     settings::KafkaSettings,
+    topics::partition_counts,
 };
 
 use super::{
     letter::{Letter, Note, mark},
     log::{Log, unknown},
+    register::Register,
 };
 use crate::{failure::Failure, kafka, output::Output};
 
@@ -44,57 +50,58 @@ enum Outcome {
     AlreadyRedriven,
     /// A dry run.
     WouldRedrive,
-    /// Its labels name no topic of this deployment and no partition: nothing was sent.
+    /// Its labels name no topic of this deployment, or no partition that it has: nothing was sent.
     NoAddress,
 }
 
 impl Redrive {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let log = Log::open(&self.kafka)?;
-        let (mut letters, done) = self.chosen(&log).await?;
-        if let Some(missing) = self.n.iter().find(|n| !letters.contains(n)) {
-            return Err(unknown(*missing));
+        let mut register = log.register().await?;
+        let mut chosen = self.chosen(&register)?;
+        let (post, mut lost) = (Post::open(&self.kafka).await?, false);
+        let Some(first) = chosen.first() else { return Ok(()) };
+        let mut reading = log.from(*first)?;
+        // What was chosen is all there is to do: a message that comes back as a letter is not sent in a circle.
+        while !chosen.is_empty()
+            && let Some(note) = reading.next().await?
+        {
+            let Note::Letter(letter) = note else { continue };
+            if chosen.remove(&letter.n) {
+                let redriven = self.redrive(letter, &mut register, &post).await?;
+                lost |= redriven.outcome == Outcome::NoAddress;
+                output.print(&redriven)?;
+            }
         }
-        if self.n.is_empty() {
-            letters.retain(|n| !done.contains(n));
-        }
-        let (post, mut lost) = (Post::open(&self.kafka)?, false);
-        for n in letters {
-            // One at a time: letters are few, and a payload may be large.
-            let letter = log.letter(n).await?;
-            let outcome = self.redrive(&letter, done.contains(&n), &post).await?;
-            lost |= outcome == Outcome::NoAddress;
-            let (topic, partition) = (letter.topic, letter.partition);
-            output.print(&Redriven { n, topic, partition, outcome })?;
+        if let Some(gone) = chosen.first() {
+            return Err(unknown(*gone));
         }
         if lost { Err(Failure::Data("some letters name no place in this deployment".into())) } else { Ok(()) }
     }
 
-    /// The numbers of the chosen letters that exist, and of the letters that were redriven.
-    async fn chosen(&self, log: &Log) -> Result<(BTreeSet<i64>, BTreeSet<i64>), Failure> {
-        let (mut letters, mut redriven) = (BTreeSet::new(), BTreeSet::new());
-        log.read(|note| {
-            match note {
-                Note::Letter(letter) if self.n.is_empty() || self.n.contains(&letter.n) => letters.insert(letter.n),
-                Note::Letter(_) => false,
-                Note::Redriven(n) => redriven.insert(n),
-            };
-            Ok(())
-        })
-        .await?;
-        Ok((letters, redriven))
+    /// The letters to redrive: those that were asked for, and all of them must be there; else those that wait.
+    fn chosen(&self, register: &Register) -> Result<BTreeSet<i64>, Failure> {
+        if self.n.is_empty() {
+            return Ok(register.waiting());
+        }
+        match self.n.iter().find(|n| !register.has(**n)) {
+            Some(missing) => Err(unknown(*missing)),
+            None => Ok(self.n.iter().copied().collect()),
+        }
     }
 
-    async fn redrive(&self, letter: &Letter, already: bool, post: &Post) -> Result<Outcome, Failure> {
-        let Some(address) = post.address(letter) else { return Ok(Outcome::NoAddress) };
-        if already {
-            return Ok(Outcome::AlreadyRedriven);
-        }
-        if self.dry_run {
-            return Ok(Outcome::WouldRedrive);
-        }
-        post.send_back(letter, address).await?;
-        Ok(Outcome::Redriven)
+    async fn redrive(&self, letter: Letter, register: &mut Register, post: &Post) -> Result<Redriven, Failure> {
+        let outcome = match post.address(&letter) {
+            None => Outcome::NoAddress,
+            Some(_) if register.is_redriven(letter.n) => Outcome::AlreadyRedriven,
+            Some(_) if self.dry_run => Outcome::WouldRedrive,
+            Some(address) => {
+                post.send_back(&letter, address).await?;
+                register.mark(letter.n);
+                Outcome::Redriven
+            }
+        };
+        Ok(Redriven { n: letter.n, topic: letter.topic, partition: letter.partition, outcome })
     }
 }
 
@@ -102,6 +109,8 @@ impl Redrive {
 struct Post {
     producer: Producer,
     topics: Topics,
+    /// How many partitions each topic of the cluster has.
+    partitions: BTreeMap<String, i32>,
 }
 
 /// A topic of the deployment, and a partition of it.
@@ -112,15 +121,18 @@ struct Address<'a> {
 }
 
 impl Post {
-    fn open(settings: &KafkaSettings) -> Result<Self, Failure> {
-        Ok(Self { producer: kafka::producer(settings.client()?, Duration::ZERO)?, topics: settings.topics() })
+    async fn open(settings: &KafkaSettings) -> Result<Self, Failure> {
+        let partitions = partition_counts(&settings.client()?).await?;
+        let producer = kafka::producer(settings.client()?, Duration::ZERO)?;
+        Ok(Self { producer, topics: settings.topics(), partitions })
     }
 
-    /// Where a letter came from; `None` where that is no topic of this deployment.
+    /// Where a letter came from; `None` where that is no topic of this deployment, or no partition that it has.
     fn address<'a>(&self, letter: &'a Letter) -> Option<Address<'a>> {
         let (topic, partition) = (letter.topic.as_deref()?, letter.partition?);
         let ours = self.topics.specs(Duration::ZERO).iter().any(|spec| spec.name == topic);
-        (ours && topic != self.topics.dead_letters()).then_some(Address { topic, partition })
+        let there = self.partitions.get(topic).is_some_and(|count| (0..*count).contains(&partition));
+        (ours && there && topic != self.topics.dead_letters()).then_some(Address { topic, partition })
     }
 
     /// Sends a letter back, and marks it once it has arrived.
