@@ -10,6 +10,7 @@ mod row;
 
 use std::{fmt, time::Duration};
 
+use ::clickhouse::query::Query;
 use clap::Args;
 use recorder::{
     clickhouse::{self, Fault},
@@ -18,7 +19,12 @@ use recorder::{
 use serde::Serialize;
 use worker::settings::KafkaSettings;
 
-use self::{filter::Filter, reason::is_repairable, resend::Resend, row::Rejected};
+use self::{
+    filter::{Body, Filter},
+    reason::is_repairable,
+    resend::Resend,
+    row::Rejected,
+};
 use crate::{failure::Failure, moment, output::Output};
 
 /// Meta takes no event that is older (`meta-capi.md`, "Time").
@@ -73,21 +79,32 @@ impl Replay {
 
     async fn replay(&self, counts: &mut Counts) -> Result<(), Failure> {
         let mut resend = if self.dry_run { None } else { Some(Resend::to_backfill(&self.kafka).await?) };
-        let query = self.filter.query(&clickhouse::client(&self.clickhouse));
-        // Rows come as fast as Kafka takes the events: no limit on the whole query fits that.
-        let mut rows = query.with_setting("max_execution_time", "0").fetch::<Rejected>().map_err(Fault::from)?;
+        let mut rows = self.query().fetch::<Rejected>().map_err(Fault::from)?;
+        let mut broken = None;
         while let Some(row) = rows.next().await.map_err(Fault::from)? {
             let judgement = judge(&row, moment::now());
             counts.take(judgement);
             if let (Some(resend), Judgement::Replay) = (&mut resend, judgement) {
-                let event = row.into_event().map_err(|fault| Failure::Other(fault.to_string()))?;
-                counts.replayed += resend.send(&event).await?;
+                match row.into_event() {
+                    Ok(event) => counts.replayed += resend.send(&event).await?,
+                    // One strange row holds up no other; it is told at the end.
+                    Err(fault) => broken = Some(fault),
+                }
             }
         }
         if let Some(resend) = resend {
             counts.replayed += resend.finish().await?;
         }
-        Ok(())
+        broken.map_or(Ok(()), |fault| Err(Failure::Data(fault.to_string())))
+    }
+
+    fn query(&self) -> Query {
+        let body = if self.dry_run { Body::LeftOut } else { Body::Read };
+        let query = self.filter.query(&clickhouse::client(&self.clickhouse), body);
+        // Rows come as fast as Kafka takes the events: no limit on the whole query fits that. One thread and small
+        // blocks, so that ClickHouse holds a few megabytes of bodies however many calls match.
+        let settings = [("max_execution_time", "0"), ("max_threads", "1"), ("max_block_size", "1024")];
+        settings.into_iter().fold(query, |query, (name, value)| query.with_setting(name, value))
     }
 }
 
