@@ -5,7 +5,8 @@ source "$(dirname "$0")/env.sh"
 source "$here/require.sh"
 source "$here/fetch.sh"
 
-more_tools="shellcheck shellcheck command -v shellcheck"
+more_tools="shellcheck shellcheck command -v shellcheck
+promtool prometheus command -v promtool"
 require_tools
 cd "$repo"
 
@@ -20,6 +21,8 @@ tool() { # crate version : its binary, installed once in the cache
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
 shellcheck .ci/run deploy/local/*.sh
+promtool check config deploy/prometheus/prometheus.yml
+promtool test rules deploy/prometheus/alerts_test.yml
 machete=$(tool cargo-machete 0.9.2)
 "$machete"
 deny=$(tool cargo-deny 0.20.2)

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList,
     consumer::{
         BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer,
         stream_consumer::StreamPartitionQueue,
@@ -87,7 +87,8 @@ impl Group {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "10")
             .set("queued.min.messages", "4000")
-            .set("queued.max.messages.kbytes", "4096");
+            .set("queued.max.messages.kbytes", "4096")
+            .set("statistics.interval.ms", "5000");
         if config.get("session.timeout.ms").is_none() {
             config.set("session.timeout.ms", SESSION);
         }
@@ -318,6 +319,18 @@ impl Membership {
 }
 
 impl ClientContext for Membership {
+    fn stats(&self, statistics: Statistics) {
+        let behind = |input: Input| {
+            let topic = statistics.topics.get(&input.topic(&self.topics));
+            let partitions = topic.into_iter().flat_map(|topic| topic.partitions.values());
+            partitions.map(|partition| partition.consumer_lag.max(0)).sum::<i64>()
+        };
+        metrics::lag(Input::Live, behind(Input::Live));
+        metrics::lag(Input::Backfill, behind(Input::Backfill));
+        let tiers = Input::all().filter(|input| matches!(input, Input::Retry(_)));
+        metrics::lag(Input::Retry(1), tiers.map(behind).sum());
+    }
+
     /// An outage is one change of health; a line for every attempt to connect would bury it.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka client");

@@ -5,8 +5,10 @@ use schemas::CallRecord;
 
 use crate::{lanes::Input, ledger::Effect};
 
-/// Help texts, for `/metrics`.
+/// Help texts, for `/metrics`; and what alerts watch begins at zero: a counter that appears with its first count shows
+/// Prometheus no increase.
 pub fn describe() {
+    begin();
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("capi_forwarder_events_received_total", "Events read, by input.");
     describe_counter!("capi_forwarder_settled_total", "Events with a final outcome, by status and reason.");
@@ -21,8 +23,46 @@ pub fn describe() {
     describe_counter!("capi_forwarder_fenced_total", "Claims of other forwarders read while owning.");
     describe_counter!("capi_forwarder_commit_failures_total", "Offset commits that failed.");
     describe_counter!("capi_forwarder_directory_unreadable_total", "Directory entries that could not be read.");
+    describe_counter!(
+        "capi_forwarder_possibly_duplicate_total",
+        "Events whose final outcome is marked possibly_duplicate."
+    );
+    describe_gauge!("capi_forwarder_lag_messages", "Messages that are not committed yet, by input, of this instance.");
     describe_gauge!("capi_forwarder_partitions_assigned", "Partitions assigned.");
     describe_gauge!("capi_forwarder_partitions_claimed", "Assigned partitions whose ledger is restored and confirmed.");
+}
+
+fn begin() {
+    for input in [Input::Live, Input::Backfill, Input::Retry(1)] {
+        counter!("capi_forwarder_events_received_total", "input" => input.as_str()).increment(0);
+        lag(input, 0);
+    }
+    for (status, reason) in [("forwarded", "none"), ("duplicate", "none"), ("rejected", "META_REJECTED")] {
+        counter!("capi_forwarder_settled_total", "status" => status, "reason" => reason).increment(0);
+    }
+    for reason in ["META_DROPPED", "EVENT_TOO_OLD", "WHATSAPP_CHANNEL_NOT_CONFIGURED"] {
+        counter!("capi_forwarder_settled_total", "status" => "rejected", "reason" => reason).increment(0);
+    }
+    for tier in 1..=3 {
+        counter!("capi_forwarder_delayed_total", "tier" => tier.to_string()).increment(0);
+    }
+    for effect in ["counts", "void"] {
+        counter!("capi_forwarder_ledger_records_total", "effect" => effect).increment(0);
+    }
+    for name in [
+        "capi_forwarder_over_share_total",
+        "capi_forwarder_dead_letters_total",
+        "capi_forwarder_ledger_unreadable_total",
+        "capi_forwarder_ledger_repairs_total",
+        "capi_forwarder_rebalances_total",
+        "capi_forwarder_fenced_total",
+        "capi_forwarder_commit_failures_total",
+        "capi_forwarder_directory_unreadable_total",
+        "capi_forwarder_possibly_duplicate_total",
+    ] {
+        counter!(name).increment(0);
+    }
+    partitions(0, 0);
 }
 
 /// An event was read.
@@ -39,6 +79,7 @@ pub fn settled(record: &CallRecord) {
     let lane = record.lane.map_or("none", schemas::Lane::as_str);
     let seconds = std::time::Duration::from_millis(outcome.total_ms.unsigned_abs());
     histogram!("capi_forwarder_outcome_seconds", "lane" => lane).record(seconds);
+    counter!("capi_forwarder_possibly_duplicate_total").increment(outcome.possibly_duplicate.into());
 }
 
 /// An event went to a tier.
@@ -49,6 +90,12 @@ pub fn delayed(tier: i32) {
 /// An event was over its dataset's share.
 pub fn over_share() {
     counter!("capi_forwarder_over_share_total").increment(1);
+}
+
+/// How far this instance is behind in an input. In the delay tiers that is what waits to be due.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+pub fn lag(input: Input, messages: i64) {
+    gauge!("capi_forwarder_lag_messages", "input" => input.as_str()).set(messages as f64);
 }
 
 /// A message went to the dead letters.

@@ -18,8 +18,10 @@ const PRODUCE_FAILURES: &str = "capi_ingest_produce_failures_total";
 const UNREADABLE: &str = "capi_ingest_unreadable_total";
 const CONNECTIONS: &str = "capi_ingest_connections";
 
-/// Gives every metric its help text.
+/// Gives every metric its help text, and begins those that alerts watch at zero: a counter that appears with its first
+/// count shows Prometheus no increase.
 pub fn describe() {
+    begin();
     describe_counter!(CALLS, "Answers, by HTTP status and by outcome: a conversion status, or the reason of a failure");
     describe_histogram!(CALL_SECONDS, Unit::Seconds, "From a request's arrival to its answer, by outcome");
     describe_gauge!(IN_FLIGHT, "Calls in flight");
@@ -30,6 +32,32 @@ pub fn describe() {
     describe_counter!(PRODUCE_FAILURES, "Messages that the queue did not acknowledge in time, by topic");
     describe_counter!(UNREADABLE, "Messages that could not be read, by topic");
     describe_gauge!(CONNECTIONS, "Open connections on the public address");
+}
+
+fn begin() {
+    for gauge in [gauge!(IN_FLIGHT), gauge!(WAITERS), gauge!(CONNECTIONS)] {
+        gauge.increment(0.0);
+    }
+    for (http, outcome) in
+        [("200", "forwarded"), ("200", "pending"), ("401", "API_KEY_INVALID"), ("503", "UNAVAILABLE")]
+    {
+        counter!(CALLS, "http_status" => http, "outcome" => outcome).increment(0);
+    }
+    for awaited in ["true", "false"] {
+        counter!(VERDICTS, "awaited" => awaited).increment(0);
+    }
+    for limit in ["business", "client"] {
+        counter!(LIMITED, "limit" => limit).increment(0);
+    }
+    for of in ["calls", "body_bytes", "not_ready"] {
+        counter!(OVERLOADS, "of" => of).increment(0);
+    }
+    for topic in ["events.live", "events.backfill", "records"] {
+        counter!(PRODUCE_FAILURES, "topic" => topic).increment(0);
+    }
+    for topic in ["verdicts", "directory"] {
+        counter!(UNREADABLE, "topic" => topic).increment(0);
+    }
 }
 
 /// A call was answered.

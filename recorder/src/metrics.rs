@@ -17,8 +17,10 @@ const PAUSED: &str = "capi_recorder_paused";
 const LAG: &str = "capi_recorder_lag_messages";
 const COMMITS: &str = "capi_recorder_commits_total";
 
-/// Says what each metric means. Once, at the start.
+/// Says what each metric means, and begins those that alerts watch at zero: a counter that appears with its first count
+/// shows Prometheus no increase. Once, at the start.
 pub(crate) fn describe() {
+    begin();
     describe_counter!(ROWS, "Rows that ClickHouse acknowledged, by conversion_status");
     describe_histogram!(INSERTS, "How long inserts took, by outcome: acknowledged, away, rows (refused) or operator");
     describe_histogram!(BATCH_ROWS, "Rows of an acknowledged insert");
@@ -29,6 +31,25 @@ pub(crate) fn describe() {
     describe_gauge!(PAUSED, "1 while consumption is paused because ClickHouse does not keep up or is away");
     describe_gauge!(LAG, "Messages of a topic that are not committed yet, over the partitions of this instance");
     describe_counter!(COMMITS, "Commits of offsets, by outcome");
+}
+
+fn begin() {
+    for cause in ["unreadable", "refused"] {
+        counter!(DEAD_LETTERS, "cause" => cause).increment(0);
+    }
+    for outcome in ["accepted", "failed"] {
+        counter!(COMMITS, "outcome" => outcome).increment(0);
+    }
+    for status in ["forwarded", "duplicate", "pending", "rejected", "refused"] {
+        counter!(ROWS, "conversion_status" => status).increment(0);
+    }
+    // Made, though nothing is recorded: a histogram counts from zero as well.
+    for outcome in ["acknowledged", "away", "rows", "operator"] {
+        let _ = histogram!(INSERTS, "outcome" => outcome);
+    }
+    let _ = histogram!(ROW_AGE);
+    in_hand(0);
+    paused(false);
 }
 
 /// A row is in ClickHouse.

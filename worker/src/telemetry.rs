@@ -4,6 +4,7 @@ use std::{
     backtrace::Backtrace,
     env::{self, VarError},
     io::{IsTerminal as _, stderr},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -67,6 +68,9 @@ pub fn init(program: &'static str, log: &LogSettings) -> Result<Telemetry, Telem
         .set_buckets(SIZES)?
         .install_recorder()?;
     metrics::gauge!("capi_build_info", "program" => program, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    // A worker that starts again and again shows in nothing else.
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    metrics::gauge!("capi_start_time_seconds").set(started.as_secs_f64());
     Ok(Telemetry { metrics, traces })
 }
 

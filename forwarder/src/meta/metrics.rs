@@ -2,7 +2,7 @@
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use super::{answer::Answer, job::Report};
+use super::{answer::Answer, classify::Class, job::Report};
 
 /// Requests to Meta, by `class` of their answer.
 const REQUESTS: &str = "capi_forwarder_meta_requests_total";
@@ -34,6 +34,26 @@ pub fn describe() {
     describe_counter!(PAUSES, "Times a dataset was closed for a while, by class of the cause");
     describe_gauge!(PAUSED, "Datasets that are closed now");
     describe_counter!(COUNTED_SHORT, "Batches of which Meta counted fewer events than were sent");
+    begin();
+}
+
+/// A counter that appears with its first count shows Prometheus no increase: those that alerts watch begin at zero.
+fn begin() {
+    use Class::{Blocked, Envelope, OldVersion, Other, Permission, Throttled, Token, Unknown, Wiring};
+    for class in [Class::Accepted, Token, Permission, Wiring, Envelope, OldVersion, Other, Throttled, Blocked, Unknown]
+    {
+        counter!(REQUESTS, "class" => class.as_str()).increment(0);
+    }
+    for class in [Class::NotSent, Class::Transient, Class::Dropped] {
+        counter!(REQUESTS, "class" => class.as_str()).increment(0);
+    }
+    for report in [Report::TokenUnreadable, Report::NoChannel, Report::Unknown] {
+        counter!(REPORTS, "report" => report.as_str()).increment(0);
+    }
+    counter!(COUNTED_SHORT).increment(0);
+    for name in [HELD, DATASETS, PAUSED] {
+        gauge!(name).increment(0.0);
+    }
 }
 
 pub(super) fn answered(answer: &Answer, events: usize) {
