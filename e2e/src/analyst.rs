@@ -35,7 +35,16 @@ impl Analyst {
     /// # Errors
     /// Where ClickHouse does not answer, or does not like it.
     pub async fn rows(&self, select: &str) -> anyhow::Result<Vec<Value>> {
-        let mut request = self.http.post(&self.url).body(format!("{select} {SETTINGS} FORMAT JSONEachRow"));
+        let text = self.run(&format!("{select} {SETTINGS} FORMAT JSONEachRow")).await?;
+        text.lines().map(|line| serde_json::from_str(line).context("a row")).collect()
+    }
+
+    /// What ClickHouse answers to any statement.
+    ///
+    /// # Errors
+    /// Where it does not answer, or does not like it.
+    pub async fn run(&self, statement: &str) -> anyhow::Result<String> {
+        let mut request = self.http.post(&self.url).body(statement.to_owned());
         if let Some((user, password)) = &self.credentials {
             request = request.header("X-ClickHouse-User", user).header("X-ClickHouse-Key", password);
         }
@@ -43,9 +52,9 @@ impl Analyst {
         let status = answer.status();
         let text = answer.text().await?;
         if !status.is_success() {
-            bail!("ClickHouse says {status} to {select}: {text}");
+            bail!("ClickHouse says {status} to {statement}: {text}");
         }
-        text.lines().map(|line| serde_json::from_str(line).context("a row")).collect()
+        Ok(text)
     }
 
     /// The only row of a `SELECT`.

@@ -68,6 +68,8 @@ pub(crate) fn join(
     }
     let consumer: Consumer = config.create_with_context(Group::default())?;
     consumer.subscribe(&sources.names())?;
+    // Known before the client has looked for the first time.
+    sources.names().iter().for_each(|topic| metrics::lag(topic, 0));
     Ok(consumer)
 }
 

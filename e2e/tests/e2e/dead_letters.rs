@@ -81,3 +81,27 @@ pub(crate) async fn redrive(deployment: &Deployment) -> anyhow::Result<()> {
     ensure!(unknown.code == 65, "{unknown:?}");
     Ok(())
 }
+
+/// Of the backfill lane an unreadable message becomes two letters, for two groups read it. It goes back once for
+/// both, and its letters do not double with each redrive.
+pub(crate) async fn two_groups(deployment: &Deployment) -> anyhow::Result<()> {
+    let (topic, payload) = (deployment.topic("events.backfill"), fresh("no Avro for two"));
+    queue::write(&deployment.brokers, &topic, 2, b"k", payload.as_bytes()).await?;
+    let encoded = BASE64_STANDARD.encode(&payload);
+    for burials in [2, 4] {
+        let letters = wait::until("both letters of each burial", async || {
+            let letters = deployment.operator.list(&["dead-letters", "list"]).await?;
+            let ours: Vec<Value> = letters.into_iter().filter(|letter| letter["payload"] == encoded).collect();
+            ensure!(ours.len() <= burials, "{} letters of one message", ours.len());
+            Ok((ours.len() == burials).then_some(ours))
+        })
+        .await?;
+        let waiting: Vec<String> =
+            letters.iter().filter(|letter| letter["redriven"] == false).map(|letter| letter["n"].to_string()).collect();
+        ensure!(waiting.len() == 2, "{waiting:?} of {letters:?}");
+        let outcomes = deployment.operator.list(&["dead-letters", "redrive", &waiting[0], &waiting[1]]).await?;
+        expect(&outcomes[0], &json!({"outcome": "redriven"}))?;
+        expect(&outcomes[1], &json!({"outcome": "already_redriven"}))?;
+    }
+    Ok(())
+}

@@ -18,6 +18,8 @@ mod load;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod outages;
@@ -70,6 +72,8 @@ fn main() -> ExitCode {
             Plan::default() => crashes::a_recorder_is_killed,
             Plan::default() => crashes::an_order_is_remembered,
             outages::plan() => outages::clickhouse_comes_and_goes,
+            Plan::default() => operations::every_watched_metric_begins_at_zero,
+            Plan::default() => operations::every_statement_runs,
             tracing => trace::from_the_request_to_the_row,
             listening => wire::what_leaves,
         ];
@@ -104,8 +108,10 @@ fn main() -> ExitCode {
             changes::a_channel_is_removed,
             replay::after_a_repair,
             replay::needs_a_filter,
+            replay::from_two_terminals,
             dead_letters::garbage,
             dead_letters::redrive,
+            dead_letters::two_groups,
             setup::twice,
             setup::exit_codes,
             setup::the_tracking_link,
@@ -129,6 +135,9 @@ fn main() -> ExitCode {
             refusals::no_queue,
         ];
         let checker = Trial::test("load::the_checker_is_not_blind", || Ok(load::the_checker_is_not_blind()?));
-        Ok(own.into_iter().chain(shared).chain([checker]).collect())
+        let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
+            Ok(operations::every_alert_has_a_page_and_a_trial()?)
+        });
+        Ok(own.into_iter().chain(shared).chain([checker, pages]).collect())
     })
 }

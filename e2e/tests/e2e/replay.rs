@@ -1,10 +1,10 @@
 //! `capi replay`: rejected calls are sent again once the operator has repaired what rejected them.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use e2e::{
     analyst::expect,
     deployment::Deployment,
-    event::{purchase, with_click},
+    event::{purchase, with, with_click, without},
     merchant::Merchant,
 };
 use serde_json::{Value, json};
@@ -74,3 +74,65 @@ pub(crate) async fn needs_a_filter(deployment: &Deployment) -> anyhow::Result<()
     ensure!(said.code == 64, "{said:?}");
     Ok(())
 }
+
+/// Two operators replay the same calls at once, and one of them again: each order is counted once, and of a call that lacks
+/// most of what a call can have, with a body that was cut, every column of the merchant's stays as it was.
+pub(crate) async fn from_two_terminals(deployment: &Deployment) -> anyhow::Result<()> {
+    let merchant = Merchant::open(deployment).await?;
+    let outage = format!("outage?behaviour=token-expired&dataset={}", merchant.dataset);
+    deployment.sandbox.put(&outage).await?;
+    let padded = with(&purchase("ORD-1"), "/padding", json!("p".repeat(100_000)));
+    let bare = ["value", "content_ids", "num_items", "contents", "content_type"]
+        .iter()
+        .fold(purchase("ORD-2"), |body, name| without(&body, &format!("/payload/{name}")));
+    let mut before = Vec::new();
+    for body in [padded, with(&bare, "/event_name", json!("ViewContent")), purchase("ORD-3")] {
+        let answer = merchant.call(&body).await?;
+        answer.expect_error(400, "META_REJECTED")?;
+        before.push(deployment.analyst.final_row(answer.call).await?);
+    }
+    deployment.sandbox.clear(&merchant.dataset).await?;
+
+    let replay = ["replay", "--business", &merchant.business];
+    let (one, other) = tokio::try_join!(deployment.operator.one(&replay), deployment.operator.one(&replay))?;
+    ensure!(one["replayed"] == 3 || other["replayed"] == 3, "{one} and {other}");
+    for row in &before {
+        let call = row["call_id"].as_str().context("a call")?.parse()?;
+        let after = deployment.analyst.row_when(call, |row| row["conversion_status"] != "rejected").await?;
+        expect(&after, &json!({"conversion_status": "forwarded", "possibly_duplicate": false, "duplicate_of": null}))?;
+        let mut given = row.clone();
+        given.as_object_mut().context("a row")?.retain(|name, _| GIVEN.contains(&name.as_str()));
+        expect(&after, &given)?;
+    }
+    ensure!(before[0]["body"].as_str().is_some_and(|body| body.len() == 64 * 1024), "the body was not cut");
+    let again = deployment.operator.one(&replay).await?;
+    expect(&again, &json!({"matched": 0, "replayed": 0, "too_old": 0}))?;
+    for order in ["ORD-1", "ORD-2", "ORD-3"] {
+        let times = deployment.sandbox.times_credited(&merchant.dataset, order).await?;
+        ensure!(times == 1, "{order} was counted {times} times");
+    }
+    Ok(())
+}
+
+/// What a call was given once, and keeps.
+const GIVEN: [&str; 19] = [
+    "call_id",
+    "received_at",
+    "business_id",
+    "api_key_id",
+    "event_name",
+    "event_time",
+    "cnct_tracking_id",
+    "sendout_id",
+    "ctwa_clid",
+    "ad_id",
+    "currency",
+    "value",
+    "order_id",
+    "content_type",
+    "content_ids",
+    "num_items",
+    "contents.id",
+    "lane",
+    "body",
+];
