@@ -8,14 +8,14 @@ use rdkafka::{
     message::{Header, Headers, OwnedHeaders},
 };
 use serde::Serialize;
-use worker::dead_letters::{AT, OFFSET, PARTITION, REASON, TOPIC};
+use worker::dead_letters::{AT, CUT, OFFSET, PARTITION, REASON, TOPIC};
 
 use crate::moment;
 
 /// Header of a mark: the number of the letter that was redriven.
 const REDRIVEN: &str = "dead-letter-redriven";
 /// What a burial adds to the headers of a message, and a redrive takes off again.
-const LABELS: [&str; 5] = [TOPIC, PARTITION, OFFSET, REASON, AT];
+const LABELS: [&str; 6] = [TOPIC, PARTITION, OFFSET, REASON, AT, CUT];
 
 /// A message of the dead-letter topic.
 pub(crate) enum Note {
@@ -35,6 +35,8 @@ pub(crate) struct Letter {
     pub(crate) reason: String,
     /// Unix milliseconds.
     pub(crate) at: Option<i64>,
+    /// Whether it is only the beginning of a message that was too large.
+    pub(crate) is_cut: bool,
     pub(crate) key: Vec<u8>,
     pub(crate) payload: Vec<u8>,
     /// Its own headers, without the labels.
@@ -74,6 +76,7 @@ impl Letter {
             offset: label(message, OFFSET).and_then(|text| text.parse().ok()),
             reason: label(message, REASON).unwrap_or_default(),
             at: label(message, AT).and_then(|text| text.parse().ok()),
+            is_cut: label(message, CUT).is_some(),
             key: message.key().unwrap_or_default().to_vec(),
             payload: message.payload().unwrap_or_default().to_vec(),
             headers: headers.fold(OwnedHeaders::new(), OwnedHeaders::insert),

@@ -52,6 +52,8 @@ enum Outcome {
     WouldRedrive,
     /// Its labels name no topic of this deployment, or no partition that it has: nothing was sent.
     NoAddress,
+    /// It is only the beginning of a message that was too large to be kept: nothing was sent.
+    Cut,
 }
 
 impl Redrive {
@@ -69,14 +71,14 @@ impl Redrive {
             let Note::Letter(letter) = note else { continue };
             if chosen.remove(&letter.n) {
                 let redriven = self.redrive(letter, &mut register, &post).await?;
-                lost |= redriven.outcome == Outcome::NoAddress;
+                lost |= matches!(redriven.outcome, Outcome::NoAddress | Outcome::Cut);
                 output.print(&redriven)?;
             }
         }
         if let Some(gone) = chosen.first() {
             return Err(unknown(*gone));
         }
-        if lost { Err(Failure::Data("some letters name no place in this deployment".into())) } else { Ok(()) }
+        if lost { Err(Failure::Data("some letters cannot be sent back: see their outcome".into())) } else { Ok(()) }
     }
 
     /// The letters to redrive: those that were asked for, and all of them must be there; else those that wait.
@@ -93,6 +95,7 @@ impl Redrive {
     async fn redrive(&self, letter: Letter, register: &mut Register, post: &Post) -> Result<Redriven, Failure> {
         let outcome = match post.address(&letter) {
             None => Outcome::NoAddress,
+            Some(_) if letter.is_cut => Outcome::Cut,
             Some(_) if register.is_redriven(letter.n) => Outcome::AlreadyRedriven,
             Some(_) if self.dry_run => Outcome::WouldRedrive,
             Some(address) => {
@@ -154,6 +157,7 @@ impl fmt::Display for Redriven {
             (Outcome::Redriven, Some(partition)) => write!(f, "{}  redriven to {topic}[{partition}]", self.n),
             (Outcome::AlreadyRedriven, _) => write!(f, "{}  was redriven before: nothing sent", self.n),
             (Outcome::WouldRedrive, Some(partition)) => write!(f, "{}  would go to {topic}[{partition}]", self.n),
+            (Outcome::Cut, _) => write!(f, "{}  is only the beginning of its message: nothing sent", self.n),
             _ => write!(f, "{}  names no place in this deployment: nothing sent", self.n),
         }
     }

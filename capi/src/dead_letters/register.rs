@@ -86,6 +86,7 @@ mod tests {
             offset,
             reason: String::new(),
             at: None,
+            is_cut: false,
             key: Vec::new(),
             payload: payload.into(),
             headers: OwnedHeaders::new(),
