@@ -18,7 +18,7 @@ mod warehouse;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{cli::Cli, failure::Failure, output::Output};
 
@@ -45,5 +45,6 @@ fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
         EnvFilter::new("warn,librdkafka=off,rdkafka=off,capi_worker::producer=off,capi_directory::view=off")
     });
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    tracing_subscriber::registry().with(lines.with_filter(worker::telemetry::discreet(filter))).init();
 }

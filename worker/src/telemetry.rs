@@ -11,8 +11,13 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::{Key, global, trace::TracerProvider as _};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt::format::JsonFields, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, filter_fn},
+    fmt::format::JsonFields,
+    layer::{Filter, SubscriberExt as _},
+    util::SubscriberInitExt as _,
 };
 
 use crate::{
@@ -92,7 +97,24 @@ pub(crate) fn log_filter() -> Result<EnvFilter, SettingsFault> {
     EnvFilter::try_new(directives).map_err(|error| SettingsFault::new(format!("RUST_LOG: {error}")))
 }
 
+/// The filter, and whatever it lets through: no library says anything below info. What libraries write there is theirs to
+/// choose, with each release anew: frames, headers and settings, and so keys and tokens. Kafka's client goes free, since
+/// nothing else tells why a connection fails; it masks its secrets (test `secrets::a_cluster_with_tls_and_passwords`).
+pub fn discreet<S>(filter: EnvFilter) -> impl Filter<S> {
+    let may_say = |target: &str, level: &Level| *level <= Level::INFO || speaks_freely(target);
+    // Without the hint every line of every level would be put together before it is thrown away.
+    filter.and(
+        filter_fn(move |metadata| may_say(metadata.target(), metadata.level())).with_max_level_hint(LevelFilter::TRACE),
+    )
+}
+
+fn speaks_freely(target: &str) -> bool {
+    let library = target.split("::").next().unwrap_or(target);
+    library == "capi" || library.starts_with("capi_") || matches!(library, "librdkafka" | "rdkafka")
+}
+
 fn log_layer(log: &LogSettings, filter: EnvFilter) -> Box<dyn Layer<Registry0> + Send + Sync> {
+    let filter = discreet(filter);
     let default = if stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     match log.log_format.unwrap_or(default) {
@@ -150,5 +172,57 @@ impl Telemetry {
         {
             tracing::warn!(%error, "the last spans are lost");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// Keeps target and level of each line.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<(String, Level)>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            let metadata = event.metadata();
+            self.0.lock().unwrap().push((metadata.target().to_owned(), *metadata.level()));
+        }
+    }
+
+    fn said_under(directives: &str) -> Vec<(String, Level)> {
+        let kept = Kept::default();
+        let layer = kept.clone().with_filter(discreet(EnvFilter::new(directives)));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::debug!(target: "hyper_util::client", "x-api-key: capi_…");
+            tracing::trace!(target: "capitalism", "not ours");
+            tracing::info!(target: "h2::codec", "about itself");
+            tracing::trace!(target: "capi_worker::run", "ours");
+            tracing::debug!(target: "librdkafka", "Kafka's");
+        });
+        let kept = kept.0.lock().unwrap();
+        kept.clone()
+    }
+
+    #[test]
+    fn no_library_says_anything_below_info_whatever_rust_log_says() {
+        let all = ["h2::codec", "capi_worker::run", "librdkafka"];
+        for directives in ["trace", "trace,hyper_util=trace", "trace,hyper_util::client=debug,capitalism=trace"] {
+            let said: Vec<_> = said_under(directives).into_iter().map(|(target, _)| target).collect();
+            assert_eq!(said, all, "{directives}");
+        }
+        assert_eq!(said_under("hyper_util::client=trace"), []);
+        assert_eq!(said_under("warn"), []);
+    }
+
+    /// A level that nobody wants costs nothing.
+    #[test]
+    fn what_is_asked_for_is_still_the_most_that_is_made() {
+        let hint = |directives| Filter::<Registry>::max_level_hint(&discreet(EnvFilter::new(directives)));
+        assert_eq!((hint("info"), hint("debug,h2=trace")), (Some(LevelFilter::INFO), Some(LevelFilter::TRACE)));
     }
 }
