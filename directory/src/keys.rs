@@ -112,7 +112,7 @@ pub fn authenticate<'v>(
         return Err(KeyRefusal::Missing);
     }
     let KeyMatch { business, key } = genuine(plaintext, snapshot).ok_or(KeyRefusal::Invalid)?;
-    let identity = KeyIdentity { business, key_id: key.key_id };
+    let identity = KeyIdentity { business: Arc::clone(business), key_id: key.key_id.clone() };
     if key.expires_at.is_some_and(|expiry| expiry <= now) {
         return Err(KeyRefusal::Expired(identity));
     }
@@ -122,9 +122,10 @@ pub fn authenticate<'v>(
     if key.scopes.is_empty() { Ok(identity) } else { Err(KeyRefusal::Scoped(identity)) }
 }
 
-/// The key whose plaintext this is. An unknown id is hashed and compared like a known one: the time that a refusal takes
-/// must not tell which key ids exist.
-fn genuine(plaintext: &[u8], snapshot: &Snapshot) -> Option<KeyMatch> {
+/// The key whose plaintext this is. An unknown or malformed id is hashed and compared like a known one, and nothing is
+/// copied before the comparison: the time that a refusal takes must not tell which key ids exist. What is compared in
+/// constant time are digests, so that not even a fault there would tell the secret character by character.
+fn genuine<'s>(plaintext: &[u8], snapshot: &'s Snapshot) -> Option<KeyMatch<'s>> {
     let found = key_id(plaintext).and_then(|key_id| snapshot.key(key_id));
     let digest: [u8; 32] = Sha256::digest(plaintext).into();
     let expected = found.as_ref().map_or(&NO_DIGEST, |found| &found.key.digest);
@@ -237,5 +238,13 @@ mod tests {
     fn the_digest_of_no_key_lets_nobody_in() {
         let (snapshot, _) = with_key(|_| ());
         assert!(genuine(b"", &snapshot).is_none());
+    }
+
+    #[test]
+    fn every_bit_of_the_digest_counts() {
+        for bit in 0..256 {
+            let (snapshot, plaintext) = with_key(|key| key.digest[bit / 8] ^= 1 << (bit % 8));
+            assert_eq!(try_key(&plaintext, &snapshot), Err(KeyRefusal::Invalid), "bit {bit}");
+        }
     }
 }

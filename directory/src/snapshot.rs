@@ -37,13 +37,13 @@ pub struct Snapshot {
     keys: Shards<Arc<str>, Arc<BusinessEntry>>,
 }
 
-/// The business that a key belongs to.
-#[derive(Clone, Debug)]
-pub struct KeyMatch {
+/// A key and the business it belongs to, where they lie: nothing is copied before the secret was found to be right.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyMatch<'s> {
     /// The business, whose `keys` hold the key.
-    pub business: Arc<BusinessEntry>,
+    pub business: &'s Arc<BusinessEntry>,
     /// The key.
-    pub key: ApiKey,
+    pub key: &'s ApiKey,
 }
 
 impl Default for Snapshot {
@@ -59,9 +59,9 @@ impl Snapshot {
     }
 
     /// The key with this public id, and the business it belongs to.
-    pub fn key(&self, key_id: &str) -> Option<KeyMatch> {
+    pub fn key(&self, key_id: &str) -> Option<KeyMatch<'_>> {
         let business = self.keys.get(key_id)?;
-        Some(KeyMatch { key: business.key(key_id)?.clone(), business: Arc::clone(business) })
+        Some(KeyMatch { business, key: business.key(key_id)? })
     }
 
     /// How many businesses there are.
