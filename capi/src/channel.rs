@@ -1,5 +1,7 @@
 //! `capi channel`.
 
+mod reencrypt;
+
 use std::{
     fmt,
     fs::File,
@@ -13,6 +15,7 @@ use directory::{AccessToken, ChannelEntry, SecretKeySettings};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use self::reencrypt::Reencrypt;
 use crate::{failure::Failure, output::Output, store::OneBusiness};
 
 /// More than any token has: a file that is longer was not meant.
@@ -24,6 +27,9 @@ pub(crate) enum ChannelCommand {
     Put(Put),
     /// Take the channel away: events that are on their way are rejected, and can be replayed
     Remove(OneBusiness),
+    /// Encrypt access tokens with the new secret key, where they are not yet: afterwards `CAPI_SECRET_KEY_PREVIOUS` may
+    /// go. Harmless twice
+    Reencrypt(Reencrypt),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +69,7 @@ impl ChannelCommand {
                 store.put_channel(id, &put.channel()?).await?
             }
             Self::Remove(one) => one.store()?.remove_channel(one.id()?).await?,
+            Self::Reencrypt(reencrypt) => return reencrypt.run(output).await,
         };
         output.print(&ChannelOf {
             business_id: entry.id.to_string(),

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// Businesses: put, list, show
     #[command(subcommand)]
     Business(BusinessCommand),
-    /// The WhatsApp Cloud channel of a business: put, remove
+    /// The WhatsApp Cloud channel of a business: put, remove, reencrypt
     #[command(subcommand)]
     Channel(ChannelCommand),
     /// API keys of a business: create, list, revoke

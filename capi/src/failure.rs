@@ -59,9 +59,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let sentence = error.to_string();
         match error {
-            StoreError::UnknownBusiness(_) | StoreError::UnknownKey { .. } | StoreError::Rule(_) => {
-                Self::Data(sentence)
-            }
+            StoreError::UnknownBusiness(_)
+            | StoreError::UnknownKey { .. }
+            | StoreError::Rule(_)
+            | StoreError::Token { .. } => Self::Data(sentence),
             StoreError::NotSetUp(_) | StoreError::Unavailable(_) => Self::Unavailable(sentence),
             StoreError::Contended(_) | StoreError::Newer { .. } => Self::Other(sentence),
         }

@@ -28,6 +28,7 @@ use worker::{
 
 const BUSINESS: &str = "6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f10";
 const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const NEW_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 struct Cluster {
     mock: MockCluster<'static, DefaultProducerContext>,
@@ -52,7 +53,20 @@ impl Cluster {
 
     /// Runs `capi --json` without stopping the mock cluster, which lives on threads of its own.
     fn capi(&self, arguments: &[&str]) -> Output {
-        self.command().args(arguments).output().unwrap()
+        self.capi_with(&[], arguments)
+    }
+
+    /// The same with settings that go before the usual.
+    fn capi_with(&self, settings: &[(&str, &str)], arguments: &[&str]) -> Output {
+        self.command().envs(settings.iter().copied()).args(arguments).output().unwrap()
+    }
+
+    fn put_channel(&self, business: &str) {
+        let token = tempfile::NamedTempFile::new().unwrap();
+        fs::write(token.path(), "EAAGsecret\n").unwrap();
+        let file = token.path().to_str().unwrap();
+        self.lines(&["business", "put", business, "--name", "Shop"]);
+        self.lines(&["channel", "put", business, "--waba-id", "1", "--dataset-id", "2", "--access-token-file", file]);
     }
 
     /// What a command that succeeds prints.
@@ -164,6 +178,34 @@ fn a_business_gets_a_channel_and_keys_and_no_command_shows_a_secret() {
     assert!(revoked[0]["revoked_at"].is_string());
     assert_eq!(cluster.lines(&["key", "revoke", BUSINESS, key_id]), revoked);
     assert_eq!(cluster.lines(&["channel", "remove", BUSINESS])[0]["channel"], Value::Null);
+}
+
+#[test]
+fn tokens_are_reencrypted_once_and_what_cannot_be_read_is_told() {
+    let cluster = Cluster::start();
+    let others = ["6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f11", "6f1c1b1e-0d6c-4b7e-9a44-0a4f6f0b7f12"];
+    cluster.put_channel(BUSINESS);
+    cluster.put_channel(others[0]);
+    cluster.lines(&["business", "put", others[1], "--name", "Without a channel"]);
+
+    let rotating = [("CAPI_SECRET_KEY", NEW_KEY), ("CAPI_SECRET_KEY_PREVIOUS", SECRET_KEY)];
+    let reencrypt = |settings: &[(&str, &str)], businesses: &[&str]| {
+        let output = cluster.capi_with(settings, &[&["channel", "reencrypt"], businesses].concat());
+        let counted = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code(), counted, String::from_utf8(output.stderr).unwrap())
+    };
+    let counts = |reencrypted: usize, already_new: usize, unreadable: usize| json!({"reencrypted": reencrypted, "already_new": already_new, "unreadable": unreadable});
+    // Without the previous key nothing can be read, and nothing is changed.
+    let (code, counted, told) = reencrypt(&rotating[..1], &[]);
+    assert_eq!((code, counted), (Some(65), counts(0, 0, 2)), "{told}");
+    assert!(told.contains(BUSINESS) && told.contains("CAPI_SECRET_KEY_PREVIOUS") && !told.contains("EAAG"), "{told}");
+
+    assert_eq!(reencrypt(&rotating, &[others[0]]), (Some(0), counts(1, 0, 0), String::new()));
+    assert_eq!(reencrypt(&rotating, &[]), (Some(0), counts(1, 1, 0), String::new()));
+    assert_eq!(reencrypt(&rotating[..1], &[]), (Some(0), counts(0, 2, 0), String::new()));
+    assert_eq!(reencrypt(&rotating, &[others[1]]).0, Some(65));
+    assert_eq!(reencrypt(&rotating, &["00000000-0000-0000-0000-000000000000"]).0, Some(65));
+    assert_eq!(reencrypt(&[], &[]).0, Some(64));
 }
 
 #[test]

@@ -6,14 +6,18 @@
 //! again where that changes anything. Who wrote first may have returned by then: it is the later writer that repairs.
 //!
 //! The parts of a business (its details, its channel, each key) change apart from each other, and of one part the later
-//! write is kept. Known limits: for some milliseconds, between a write and its repair, readers see the one without the
+//! write is kept. The key that a token is sealed with is a part of its own, which follows the token: so that a rotation of
+//! keys never undoes a channel that was put meanwhile. Known limits: for some milliseconds, between a write and its repair, readers see the one without the
 //! other; a command that is killed in between leaves it so.
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
 use schemas::ApiKey;
 
-use crate::business::{BusinessEntry, ChannelEntry};
+use crate::{
+    business::{BusinessEntry, ChannelEntry},
+    token,
+};
 
 /// Header of a message in the directory's topic: the offset of the value that it was made from. Absent on the first.
 pub(crate) const BASE_HEADER: &str = "base-offset";
@@ -62,10 +66,24 @@ fn merge(base: Option<&BusinessEntry>, theirs: BusinessEntry, mut merged: Busine
         (merged.enabled, merged.rate_limit) = (theirs.enabled, theirs.rate_limit);
         merged.name.clone_from(&theirs.name);
     }
-    if base.and_then(channel) != channel(&theirs) {
-        merged.channel = theirs.channel;
-    }
+    merge_channel(base.and_then(|base| base.channel.as_ref()), theirs.channel, &mut merged.channel);
     merged
+}
+
+fn merge_channel(base: Option<&ChannelEntry>, theirs: Option<ChannelEntry>, merged: &mut Option<ChannelEntry>) {
+    if base.map(put) != theirs.as_ref().map(put) {
+        *merged = theirs;
+    } else if let (Some(base), Some(theirs), Some(merged)) = (base, theirs, merged)
+        && base.access_token != theirs.access_token
+        && token::identity(&merged.access_token) == token::identity(&theirs.access_token)
+    {
+        merged.access_token = theirs.access_token;
+    }
+}
+
+/// A channel as it was put, whatever key its token is sealed with by now.
+fn put(channel: &ChannelEntry) -> ChannelEntry {
+    ChannelEntry { access_token: token::identity(&channel.access_token).to_vec(), ..channel.clone() }
 }
 
 /// Adds a key, or replaces the one with its id in its place.
@@ -78,10 +96,6 @@ pub(crate) fn put_key(keys: &mut Vec<ApiKey>, key: ApiKey) {
 
 fn details(entry: &BusinessEntry) -> (&str, bool, Option<NonZeroU32>) {
     (&entry.name, entry.enabled, entry.rate_limit)
-}
-
-fn channel(entry: &BusinessEntry) -> Option<&ChannelEntry> {
-    entry.channel.as_ref()
 }
 
 #[cfg(test)]
@@ -100,11 +114,23 @@ mod tests {
         ChannelEntry {
             waba_id: waba_id.into(),
             dataset_id: "2".into(),
-            access_token: vec![1],
+            access_token: sealed(1, 1),
             graph_version: None,
             partner_agent: None,
             test_event_code: None,
             max_concurrency: None,
+        }
+    }
+
+    /// A token of the model: sealed with a key, both known by numbers.
+    fn sealed(key: u8, token: u8) -> Vec<u8> {
+        [[key; 4].as_slice(), &[token; 24], &[key]].concat()
+    }
+
+    /// Seals a token with key 2.
+    fn seal_anew(entry: &mut BusinessEntry) {
+        if let Some(channel) = &mut entry.channel {
+            channel.access_token = sealed(2, channel.access_token[4]);
         }
     }
 
@@ -170,7 +196,8 @@ mod tests {
         let added = ApiKey { key_id: "a".into(), ..NewKey::generate("a", 1).key };
         vec![
             Writer::new(|entry| entry.name = "Renamed".into()),
-            Writer::new(|entry| entry.channel = Some(channel("77"))),
+            Writer::new(|entry| entry.channel = Some(ChannelEntry { access_token: sealed(2, 77), ..channel("77") })),
+            Writer::new(seal_anew),
             Writer::new(move |entry| put_key(&mut entry.keys, added.clone())),
             Writer::new(|entry| entry.keys[0].revoked_at = Some(5)),
         ]
@@ -178,14 +205,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_change_is_lost_however_the_writers_interleave(schedule in prop::collection::vec(0_usize..4, 0..60)) {
-            let mut start = entry();
+        fn no_change_is_lost_however_the_writers_interleave(schedule in prop::collection::vec(0_usize..5, 0..60)) {
+            let mut start = BusinessEntry { channel: Some(channel("1")), ..entry() };
             start.keys.push(ApiKey { key_id: "first".into(), ..NewKey::generate("first", 1).key });
             let before = BusinessEntry { name: "Once".into(), channel: Some(channel("1")), ..entry() };
             let mut log = vec![Message { base: None, value: before }, Message { base: Some(0), value: start }];
             let mut writers = writers();
             // After the schedule each in turn, until all are done.
-            for turn in schedule.into_iter().chain((0..4).cycle().take(400)) {
+            for turn in schedule.into_iter().chain((0..5).cycle().take(500)) {
                 if !writers[turn].done {
                     writers[turn].step(&mut log);
                 }
@@ -193,7 +220,8 @@ mod tests {
             prop_assert!(writers.iter().all(|writer| writer.done));
             let last = &log.last().unwrap().value;
             prop_assert_eq!(&last.name, "Renamed");
-            prop_assert_eq!(last.channel.as_ref().map(|channel| channel.waba_id.as_str()), Some("77"));
+            let put = last.channel.as_ref().map(|channel| (channel.waba_id.as_str(), &channel.access_token));
+            prop_assert_eq!(put, Some(("77", &sealed(2, 77))));
             prop_assert!(last.key("a").is_some());
             prop_assert_eq!(last.key("first").unwrap().revoked_at, Some(5));
         }
@@ -206,6 +234,26 @@ mod tests {
         history.merge(5, Some(4), Some(BusinessEntry { name: "First".into(), ..entry() }));
         history.merge(6, Some(4), Some(BusinessEntry { name: "Second".into(), ..entry() }));
         assert_eq!((history.current().unwrap().name.as_str(), history.base()), ("Second", Some(6)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_sealed_anew_however_the_writers_interleave(schedule in prop::collection::vec(0_usize..5, 0..60)) {
+            let value = BusinessEntry { channel: Some(channel("1")), keys: vec![NewKey::generate("first", 1).key], ..entry() };
+            let mut log = vec![Message { base: None, value }];
+            let mut writers = writers();
+            // Nobody puts a channel.
+            writers[1] = Writer::new(seal_anew);
+            for turn in schedule.into_iter().chain((0..5).cycle().take(500)) {
+                if !writers[turn].done {
+                    writers[turn].step(&mut log);
+                }
+            }
+            prop_assert!(writers.iter().all(|writer| writer.done));
+            let last = &log.last().unwrap().value;
+            prop_assert_eq!(last.channel.as_ref().map(|channel| &channel.access_token), Some(&sealed(2, 1)));
+            prop_assert_eq!(&last.name, "Renamed");
+        }
     }
 
     #[test]

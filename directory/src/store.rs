@@ -19,6 +19,7 @@ use crate::{
     change::{BASE_HEADER, History, put_key},
     id::BusinessId,
     keys::NewKey,
+    secret::SecretKeys,
     snapshot::{Snapshot, Unreadable, id_of, read},
 };
 
@@ -152,6 +153,30 @@ impl Store {
         .await
     }
 
+    /// Encrypts the token of a business with the current key, where it is not yet; whether it was. Nothing is written
+    /// where it is, or where there is no channel.
+    ///
+    /// # Errors
+    /// Where the business is unknown, the token cannot be decrypted, or Kafka does not take it.
+    pub async fn seal_token_anew(&self, id: BusinessId, keys: &SecretKeys) -> Result<bool, StoreError> {
+        let sealed_anew = |entry: Option<BusinessEntry>| {
+            let mut entry = entry.ok_or(StoreError::UnknownBusiness(id))?;
+            let Some(channel) = &mut entry.channel else { return Ok((entry, false)) };
+            let anew = keys.seal_anew(id, &channel.access_token);
+            let anew = anew.map_err(|fault| StoreError::Token { business: id, fault })?;
+            let is_anew = anew.is_some();
+            channel.access_token = anew.unwrap_or_else(|| std::mem::take(&mut channel.access_token));
+            Ok((entry, is_anew))
+        };
+        let reader = self.topic.reader()?;
+        let history = self.history(id, &reader).await?;
+        if !sealed_anew(history.current())?.1 {
+            return Ok(false);
+        }
+        let change = |entry| sealed_anew(entry).map(|(entry, _)| entry);
+        self.write(id, &reader, history, change).await.map(|_| true)
+    }
+
     async fn change_known(
         &self,
         id: BusinessId,
@@ -171,7 +196,17 @@ impl Store {
         change: impl Fn(Option<BusinessEntry>) -> Result<BusinessEntry, StoreError>,
     ) -> Result<BusinessEntry, StoreError> {
         let reader = self.topic.reader()?;
-        let mut history = self.history(id, &reader).await?;
+        let history = self.history(id, &reader).await?;
+        self.write(id, &reader, history, change).await
+    }
+
+    async fn write(
+        &self,
+        id: BusinessId,
+        reader: &Reader<'_>,
+        mut history: History,
+        change: impl Fn(Option<BusinessEntry>) -> Result<BusinessEntry, StoreError>,
+    ) -> Result<BusinessEntry, StoreError> {
         let mut changed = change(history.current())?;
         for _ in 0..ATTEMPTS {
             changed.check()?;

@@ -67,12 +67,15 @@ impl SecretKeys {
     ///
     /// # Panics
     /// Never: the cipher fails only beyond 256 GiB, and a token has at most 4 KiB.
-    #[expect(clippy::expect_used, reason = "the cipher fails only beyond 256 GiB")]
     pub fn seal(&self, business: BusinessId, token: &AccessToken) -> Vec<u8> {
-        let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
+        self.seal_with(&XChaCha20Poly1305::generate_nonce(&mut OsRng), business, token)
+    }
+
+    #[expect(clippy::expect_used, reason = "the cipher fails only beyond 256 GiB")]
+    fn seal_with(&self, nonce: &XNonce, business: BusinessId, token: &AccessToken) -> Vec<u8> {
         let payload = Payload { msg: token.expose().as_bytes(), aad: business.as_bytes() };
-        let ciphertext = cipher(self.current()).encrypt(&nonce, payload).expect("a short token");
-        [&self.current().id()[..], &nonce, &ciphertext].concat()
+        let ciphertext = cipher(self.current()).encrypt(nonce, payload).expect("a short token");
+        [&self.current().id()[..], nonce, &ciphertext].concat()
     }
 
     /// Decrypts the token of one business.
@@ -88,6 +91,24 @@ impl SecretKeys {
         let text = String::from_utf8(opened).map_err(|_| TokenError::Damaged)?;
         AccessToken::parse(Zeroizing::new(text)).map_err(|_| TokenError::Damaged)
     }
+
+    /// The token under the current key, for a rotation; `None` where it is under that key already. It keeps its nonce,
+    /// and with it its [`identity`]: a nonce must not meet two messages under one key, and here another key meets the
+    /// same message.
+    ///
+    /// # Errors
+    /// Where [`SecretKeys::open`] has one: what cannot be opened cannot be sealed anew.
+    pub fn seal_anew(&self, business: BusinessId, sealed: &[u8]) -> Result<Option<Vec<u8>>, TokenError> {
+        let token = self.open(business, sealed)?;
+        let is_current = sealed.starts_with(&self.current().id());
+        Ok((!is_current).then(|| self.seal_with(XNonce::from_slice(identity(sealed)), business, &token)))
+    }
+}
+
+/// What stays of a sealed token when it is sealed anew, and tells it from every other: its nonce. What is too short to be
+/// a sealed token is its own identity.
+pub(crate) fn identity(sealed: &[u8]) -> &[u8] {
+    sealed.get(KEY_ID..KEY_ID + NONCE).unwrap_or(sealed)
 }
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {
@@ -126,6 +147,21 @@ mod tests {
         let anew = rotated.seal(business(1), &token());
         assert!(SecretKeys::new([2; 32], None).open(business(1), &anew).is_ok());
         assert_eq!(SecretKeys::new([2; 32], None).open(business(1), &sealed).unwrap_err(), TokenError::UnknownKey);
+    }
+
+    #[test]
+    fn a_token_is_sealed_anew_once_and_for_its_business_only() {
+        let sealed = SecretKeys::new([1; 32], None).seal(business(1), &token());
+        let rotated = SecretKeys::new([2; 32], Some([1; 32]));
+        assert_eq!(rotated.seal_anew(business(2), &sealed), Err(TokenError::Damaged));
+        let anew = rotated.seal_anew(business(1), &sealed).unwrap().unwrap();
+        let alone = SecretKeys::new([2; 32], None);
+        assert_eq!(alone.open(business(1), &anew).unwrap().expose(), "EAAGsecret");
+        assert_eq!(rotated.seal_anew(business(1), &anew), Ok(None));
+        assert_eq!(rotated.seal_anew(business(1), &sealed).unwrap().as_ref(), Some(&anew), "twice is the same");
+        assert_eq!(identity(&anew), identity(&sealed));
+        assert_ne!(identity(&anew), identity(&rotated.seal(business(1), &token())));
+        assert_eq!(alone.seal_anew(business(1), &sealed), Err(TokenError::UnknownKey));
     }
 
     #[test]

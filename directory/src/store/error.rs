@@ -2,7 +2,7 @@
 
 use schemas::DecodeError;
 
-use crate::{id::BusinessId, rules::Fault};
+use crate::{id::BusinessId, rules::Fault, token::TokenError};
 
 /// Why a business was not read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,14 @@ pub enum StoreError {
     /// The change would break a rule.
     #[error(transparent)]
     Rule(#[from] Fault),
+    /// The token of the business cannot be decrypted with the keys at hand.
+    #[error("business {business}: {fault}")]
+    Token {
+        /// The business.
+        business: BusinessId,
+        /// What is wrong with it.
+        fault: TokenError,
+    },
     /// A later release has written this business: changing it here would undo what this one does not know of.
     #[error("business {business} was written by a later release: {fault}")]
     Newer {
