@@ -45,11 +45,20 @@ pub struct Plan {
     pub is_static: bool,
     /// Settings beside, or in place of, those for quick tests.
     pub settings: Vec<(&'static str, String)>,
+    /// Properties of Kafka's client beside those for quick tests.
+    pub properties: String,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { ingests: 1, forwarders: 1, recorders: 1, is_static: true, settings: Vec::new() }
+        Self {
+            ingests: 1,
+            forwarders: 1,
+            recorders: 1,
+            is_static: true,
+            settings: Vec::new(),
+            properties: String::new(),
+        }
     }
 }
 
@@ -236,7 +245,7 @@ fn environment(
     plan: &Plan,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let properties = directory.join("kafka.properties");
-    fs::write(&properties, KAFKA_PROPERTIES)?;
+    fs::write(&properties, format!("{KAFKA_PROPERTIES}{}", plan.properties))?;
     let ours = [
         ("CAPI_KAFKA_BROKERS", cluster.brokers.clone()),
         ("CAPI_KAFKA_PROPERTIES", properties.to_string_lossy().into_owned()),
@@ -247,7 +256,7 @@ fn environment(
         ("CAPI_META_URL", meta.to_owned()),
         ("CAPI_META_TIMEOUT", "2s".to_owned()),
         ("CAPI_RETRY_DELAYS", "1s,2s,3s".to_owned()),
-        ("CAPI_SECRET_KEY", secret_key()?),
+        ("CAPI_SECRET_KEY", random_key()?),
         // Each merchant of a test has an address of its own.
         ("CAPI_TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
         ("CAPI_LOG_FORMAT", "text".to_owned()),
@@ -262,7 +271,11 @@ fn database(prefix: &str) -> String {
     prefix.replace('-', "_")
 }
 
-fn secret_key() -> anyhow::Result<String> {
+/// A secret that nobody has used before: 32 bytes in base64.
+///
+/// # Errors
+/// Where the system has no randomness.
+pub fn random_key() -> anyhow::Result<String> {
     let mut key = [0; 32];
     fs::File::open("/dev/urandom")?.read_exact(&mut key).context("no randomness")?;
     Ok(BASE64_STANDARD.encode(key))

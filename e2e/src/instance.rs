@@ -146,6 +146,11 @@ impl Instance {
         self.ready().await
     }
 
+    /// Gives it another setting, from its next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Its log.
     pub fn log(&self) -> &Path {
         &self.log

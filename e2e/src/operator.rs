@@ -36,11 +36,19 @@ impl Operator {
     /// # Errors
     /// Where it cannot be run.
     pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<Said> {
+        self.run_with(&[], &[arguments, &["--json"]].concat()).await
+    }
+
+    /// Runs a command as it is written, with other settings than the deployment's.
+    ///
+    /// # Errors
+    /// Where it cannot be run.
+    pub async fn run_with(&self, settings: &[(&str, &str)], arguments: &[&str]) -> anyhow::Result<Said> {
         let output = Command::new(&self.program)
             .args(arguments)
-            .arg("--json")
             .env_clear()
             .envs(self.environment.iter().cloned())
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()

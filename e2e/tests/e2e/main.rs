@@ -32,6 +32,8 @@ mod refusals;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod trace;
@@ -71,6 +73,9 @@ fn main() -> ExitCode {
             Plan::default() => crashes::an_ingest_is_killed,
             Plan::default() => crashes::a_recorder_is_killed,
             Plan::default() => crashes::an_order_is_remembered,
+            secrets::plan("json")? => secrets::nothing_leaves,
+            secrets::plan("text")? => secrets::nothing_leaves_as_text,
+            Plan::default() => secrets::rotation::the_secret_key,
             outages::plan() => outages::clickhouse_comes_and_goes,
             Plan::default() => operations::every_watched_metric_begins_at_zero,
             Plan::default() => operations::every_statement_runs,
@@ -122,7 +127,8 @@ fn main() -> ExitCode {
             protocol::cleartext_http2,
             protocol::bodies_without_a_length,
             protocol::connections_that_say_nothing,
-            protocol::secrets_stay_inside,
+            protocol::no_alarm,
+            secrets::rotation::a_token_of_another_business,
             refusals::keys,
             refusals::too_many_failures_from_one_address,
             refusals::businesses,
@@ -138,6 +144,9 @@ fn main() -> ExitCode {
         let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
             Ok(operations::every_alert_has_a_page_and_a_trial()?)
         });
-        Ok(own.into_iter().chain(shared).chain([checker, pages]).collect())
+        let search = Trial::test("secrets::planted::the_checker_is_not_blind", || {
+            Ok(secrets::planted::the_checker_is_not_blind()?)
+        });
+        Ok(own.into_iter().chain(shared).chain([checker, pages, search]).collect())
     })
 }

@@ -1,4 +1,4 @@
-//! HTTP itself: both versions, bodies without a length, callers that are slow, and secrets that stay inside.
+//! HTTP itself: both versions, bodies without a length, callers that are slow, and what Meta is never sent.
 
 use anyhow::{Context as _, ensure};
 use e2e::{
@@ -6,11 +6,11 @@ use e2e::{
     deployment::Deployment,
     event::{purchase, with_click},
     merchant::{Merchant, send},
-    process, wait,
+    wait,
 };
 use futures::{future::try_join_all, stream};
 use reqwest::{Body, Version};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -58,26 +58,12 @@ pub(crate) async fn connections_that_say_nothing(deployment: &Deployment) -> any
     Ok(())
 }
 
-/// Neither tokens nor keys are in a log or a row, not even where Meta repeats the token in an error.
-pub(crate) async fn secrets_stay_inside(deployment: &Deployment) -> anyhow::Result<()> {
+/// What Meta would let pass and a sender of ours must not do: a token outside its header, a field that is not on the wire,
+/// an event without an id. Where secrets must not be is searched for in `secrets`.
+pub(crate) async fn no_alarm(deployment: &Deployment) -> anyhow::Result<()> {
     let merchant = Merchant::open(deployment).await?;
-    let answer = merchant.call(&with_click("sandbox-echo", "ORD-1")).await?;
-    answer.expect_error(400, "META_REJECTED")?;
+    merchant.call(&with_click("sandbox-echo", "ORD-1")).await?.expect_error(400, "META_REJECTED")?;
     merchant.call(&purchase("ORD-2")).await?.expect(200, "forwarded")?;
-    let refused = merchant.bare(&merchant.url_of(&merchant.business)).header("X-API-KEY", format!("{}x", merchant.key));
-    let refused = send(refused.body("{}")).await?;
-    let secret = merchant.key.rsplit('_').next().context("a secret")?;
-    let token = format!("EAAG-token-of-{}", merchant.business);
-    for call in [answer.call, refused.call] {
-        let row: Value = deployment.analyst.row(call).await?;
-        ensure!(!row.to_string().contains(&token) && !row.to_string().contains(secret), "{row}");
-    }
-    ensure!(!answer.body.to_string().contains(&token), "{}", answer.body);
-    let workers = deployment.ingests.iter().chain(&deployment.forwarders).chain(&deployment.recorders);
-    for worker in workers {
-        let log = process::tail(worker.log(), usize::MAX);
-        ensure!(!log.is_empty() && !log.contains(&token) && !log.contains(secret), "{}", worker.log().display());
-    }
     let statistics = deployment.sandbox.get("stats").await?;
     ensure!(statistics["alarms"]["token_outside_header"] == 0, "{}", statistics["alarms"]);
     ensure!(statistics["alarms"]["without_event_id"] == 0, "{}", statistics["alarms"]);
