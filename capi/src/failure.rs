@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use directory::{Fault, StoreError, secret::SecretKeyFault};
 use rdkafka::error::KafkaError;
-use worker::settings::SettingsFault;
+use worker::{settings::SettingsFault, topics::Unanswered};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,12 @@ impl From<SecretKeyFault> for Failure {
 
 impl From<KafkaError> for Failure {
     fn from(error: KafkaError) -> Self {
+        Self::Unavailable(format!("Kafka is not available: {error}"))
+    }
+}
+
+impl From<Unanswered> for Failure {
+    fn from(error: Unanswered) -> Self {
         Self::Unavailable(format!("Kafka is not available: {error}"))
     }
 }

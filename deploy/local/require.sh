@@ -12,6 +12,7 @@ cc build-essential command -v cc
 make make command -v make
 pkg-config pkg-config command -v pkg-config
 flock util-linux command -v flock
+openssl openssl command -v openssl
 openssl-headers libssl-dev pkg-config --exists openssl
 zlib-headers zlib1g-dev pkg-config --exists zlib
 TOOLS

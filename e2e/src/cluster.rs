@@ -33,6 +33,12 @@ impl Cluster {
         Ok(Self { brokers, clickhouse: clickhouse.trim_end_matches('/').to_owned(), programs })
     }
 
+    /// The same programs on another Kafka and another ClickHouse.
+    #[must_use]
+    pub fn with(&self, brokers: impl Into<String>, clickhouse: impl Into<String>) -> Self {
+        Self { brokers: brokers.into(), clickhouse: clickhouse.into(), ..self.clone() }
+    }
+
     /// The path of a program of this workspace.
     ///
     /// # Errors

@@ -77,6 +77,20 @@ impl Suite {
         })
     }
 
+    /// A test that starts all it needs by itself.
+    pub fn alone<T>(self: &Arc<Self>, name: &str, test: T) -> Trial
+    where
+        T: AsyncFnOnce(&Cluster) -> anyhow::Result<()> + Send + 'static,
+    {
+        let suite = Arc::clone(self);
+        Trial::test(name, move || {
+            suite.runtime.block_on(async {
+                let _room = suite.room.acquire().await?;
+                outcome(test(&suite.cluster)).await.map_err(|error| failed(&error))
+            })
+        })
+    }
+
     /// A test on a deployment of its own.
     pub fn own<T>(self: &Arc<Self>, name: &str, plan: Plan, test: T) -> Trial
     where

@@ -99,7 +99,7 @@ pub(crate) fn log_filter() -> Result<EnvFilter, SettingsFault> {
 
 /// The filter, and whatever it lets through: no library says anything below info. What libraries write there is theirs to
 /// choose, with each release anew: frames, headers and settings, and so keys and tokens. Kafka's client goes free, since
-/// nothing else tells why a connection fails; it masks its secrets (test `secrets::a_cluster_with_tls_and_passwords`).
+/// nothing else tells why a connection fails; it masks its secrets (test `secrets::tls::a_cluster_with_tls_and_passwords`).
 pub fn discreet<S>(filter: EnvFilter) -> impl Filter<S> {
     let may_say = |target: &str, level: &Level| *level <= Level::INFO || speaks_freely(target);
     // Without the hint every line of every level would be put together before it is thrown away.

@@ -3,13 +3,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
     ClientConfig, ClientContext,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
-    error::{KafkaError, KafkaResult},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext},
 };
 use schemas::{
     Topics,
@@ -23,6 +25,8 @@ use crate::health::Dependency;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often a missing topic is looked for again: a broker may not know yet what `capi setup` has just made.
 const NEW_TOPIC_LOOKS: u32 = 5;
+/// How long it takes at most to hear what the client has to say already.
+const HEAR_LIMIT: Duration = Duration::from_millis(20);
 /// How long one question may take.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
@@ -118,12 +122,48 @@ impl ClientContext for Quiet {
     }
 }
 
+/// Hears why brokers cannot be reached: of a wrong password, certificate or name, the question that fails says only that
+/// there was no answer.
+#[derive(Clone, Default)]
+struct Hearing(Arc<Mutex<Option<String>>>);
+
+impl ClientContext for Hearing {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka client");
+        // That all brokers are down follows from what was said of each.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ProducerContext for Hearing {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+/// Kafka did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+pub struct Unanswered {
+    error: KafkaError,
+    /// What its client said of its connections meanwhile.
+    why: Option<String>,
+}
+
+impl From<KafkaError> for Unanswered {
+    fn from(error: KafkaError) -> Self {
+        Self { error, why: None }
+    }
+}
+
 /// One look: an error where Kafka did not answer, else what it said.
 async fn look(
     config: &ClientConfig,
     topics: &Topics,
     window: Option<Duration>,
-) -> KafkaResult<Result<TopicMap, TopicFault>> {
+) -> Result<Result<TopicMap, TopicFault>, Unanswered> {
     let counts = partition_counts(config).await?;
     let specs = topics.specs(window.unwrap_or_default());
     let map = match check_counts(&specs, &counts, topics) {
@@ -146,16 +186,24 @@ async fn look(
 ///
 /// # Errors
 /// Where Kafka does not answer.
-pub async fn partition_counts(config: &ClientConfig) -> KafkaResult<BTreeMap<String, i32>> {
-    let admin: AdminClient<Quiet> = config.create_with_context(Quiet)?;
+pub async fn partition_counts(config: &ClientConfig) -> Result<BTreeMap<String, i32>, Unanswered> {
+    let hearing = Hearing::default();
+    // No admin client: that one does not pass on what it hears.
+    let client: BaseProducer<Hearing> = config.create_with_context(hearing.clone())?;
     let fetched = tokio::task::spawn_blocking(move || {
-        let metadata = admin.inner().fetch_metadata(None, ASK_LIMIT)?;
+        let metadata = client.client().fetch_metadata(None, ASK_LIMIT).inspect_err(|_| {
+            client.poll(HEAR_LIMIT);
+        })?;
         let count = |topic: &rdkafka::metadata::MetadataTopic| {
             (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))
         };
         Ok(metadata.topics().iter().filter(|topic| topic.error().is_none()).map(count).collect())
     });
-    fetched.await.map_err(|_| KafkaError::Canceled)?
+    let counts: KafkaResult<_> = fetched.await.map_err(|_| KafkaError::Canceled)?;
+    counts.map_err(|error| {
+        let why = hearing.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Unanswered { error, why }
+    })
 }
 
 fn check_counts(specs: &[TopicSpec], counts: &BTreeMap<String, i32>, topics: &Topics) -> Result<TopicMap, TopicFault> {

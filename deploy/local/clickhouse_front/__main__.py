@@ -1,4 +1,5 @@
-"""python -m clickhouse_front --port 8123 --path DIR [--user NAME], with a password in CLICKHOUSE_FRONT_PASSWORD."""
+"""python -m clickhouse_front --port 8123 --path DIR [--user NAME] [--certificate FILE], with a password in
+CLICKHOUSE_FRONT_PASSWORD."""
 
 import argparse
 import os
@@ -17,9 +18,12 @@ def main():
     parser.add_argument("--port", type=int, default=8123, help="port to listen on (default 8123)")
     parser.add_argument("--path", required=True, help="folder for the data")
     parser.add_argument("--user", default="default", help="the user that a password is asked of (default: default)")
+    parser.add_argument("--certificate", help="PEM file with certificate and private key: TLS instead of plain HTTP")
     settings = parser.parse_args()
     password = os.environ.get("CLICKHOUSE_FRONT_PASSWORD", "")
     server = Server((settings.host, settings.port), Engine(settings.path), Access(settings.user, password))
+    if settings.certificate:
+        server.speak_tls(settings.certificate)
     for number in (signal.SIGTERM, signal.SIGINT):
         # shutdown() waits for the loop that this handler interrupts, so it needs a thread of its own.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

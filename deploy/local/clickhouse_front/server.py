@@ -1,6 +1,7 @@
 """The HTTP server: a thread a connection, the engine does the rest."""
 
 import json
+import ssl
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Optional
@@ -29,6 +30,16 @@ class Server(ThreadingHTTPServer):
     def __init__(self, address, engine: Engine, access: Access):
         super().__init__(address, Handler)
         self.engine, self.access = engine, access
+
+    def speak_tls(self, certificate: str):
+        """Takes TLS connections only from now on."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        # Not on accepting, where one silent client would hold up all others: the connection's own thread does it.
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def handle_error(self, request, client_address):
+        """A client that breaks off, or does not trust the certificate, is no fault of ours."""
 
 
 class NoHandle(Exception):

@@ -147,6 +147,9 @@ fn main() -> ExitCode {
         let search = Trial::test("secrets::planted::the_checker_is_not_blind", || {
             Ok(secrets::planted::the_checker_is_not_blind()?)
         });
-        Ok(own.into_iter().chain(shared).chain([checker, pages, search]).collect())
+        let tls = suite.alone("secrets::tls::a_cluster_with_tls_and_passwords", async |cluster| {
+            secrets::tls::a_cluster_with_tls_and_passwords(cluster).await
+        });
+        Ok([tls].into_iter().chain(own).chain(shared).chain([checker, pages, search]).collect())
     })
 }

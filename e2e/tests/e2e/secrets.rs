@@ -3,6 +3,7 @@
 pub(crate) mod parrot;
 pub(crate) mod planted;
 pub(crate) mod rotation;
+pub(crate) mod tls;
 
 use std::{
     collections::BTreeSet,
