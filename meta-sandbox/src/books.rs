@@ -14,13 +14,17 @@ use self::{
 use crate::Sandbox;
 
 /// How many requests are kept with their particulars.
-const REQUESTS_KEPT: usize = 2_000;
+const REQUESTS_KEPT: usize = 20_000;
+/// How many events of those requests are kept by name: requests go early where each carries many.
+const CARRIED_KEPT: usize = 200_000;
 
 /// Everything that is written down about requests and events.
 pub(crate) struct Books {
     pub(crate) credited: Credited,
     pub(crate) statistics: Statistics,
     seen: VecDeque<Seen>,
+    /// Events in `seen`.
+    carried: usize,
     last_number: u64,
     /// Grows with every reset, so that a request from before it does not disturb the counts after it.
     era: u64,
@@ -49,6 +53,7 @@ impl Books {
             credited: Credited::new(credits_kept),
             statistics: Statistics::new(),
             seen: VecDeque::new(),
+            carried: 0,
             last_number: 0,
             era: 0,
         }
@@ -65,10 +70,20 @@ impl Books {
         for credit in settled.credits {
             self.credited.add(credit);
         }
-        if self.seen.len() == REQUESTS_KEPT {
-            self.seen.pop_front();
-        }
+        self.carried += settled.seen.carried.len();
         self.seen.push_back(settled.seen);
+        while (self.seen.len() > REQUESTS_KEPT || self.carried > CARRIED_KEPT)
+            && let Some(oldest) = self.seen.pop_front()
+        {
+            self.carried -= oldest.carried.len();
+        }
+    }
+
+    /// An answer to this request leaves.
+    pub(crate) fn answered(&mut self, number: u64) {
+        if let Some(seen) = self.seen.iter_mut().rev().find(|seen| seen.number == number) {
+            seen.answered = true;
+        }
     }
 
     /// The last requests, the newest first.

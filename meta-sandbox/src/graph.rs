@@ -65,9 +65,11 @@ async fn receive(
             headers: request.header_names(),
             bytes: request.body_len(),
             events: judgement.events,
+            carried: request.carried(),
             credited: judgement.credits.len(),
             outcome: judge::outcome(&plan),
             status: answer::status(plan.behaviour),
+            answered: false,
             delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
         },
         credits: judgement.credits,
@@ -77,7 +79,9 @@ async fn receive(
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    answer::give(&request, &plan, received, &click_id, &line).await
+    let answer = answer::give(&request, &plan, received, &click_id, &line).await;
+    sandbox.books().answered(arrival.number);
+    answer
 }
 
 async fn unknown_path(uri: Uri) -> Response {

@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::behaviour::{Behaviour, catalogue};
+use crate::{
+    behaviour::{Behaviour, catalogue},
+    books::seen::Carried,
+};
 
 /// Versions that answer, as of November 2026: v25.0 lives to July 2028, v26.0 is current.
 const OLDEST_VERSION: u32 = 25;
@@ -94,6 +97,16 @@ impl Request {
         let digest = Sha256::digest(self.token().as_bytes());
         let start = digest.iter().take(6).fold(0_u64, |start, byte| start << 8 | u64::from(*byte));
         format!("{start:012x}").into()
+    }
+
+    /// The events by name, whatever else is wrong with the request.
+    pub(super) fn carried(&self) -> Vec<Carried> {
+        #[derive(Deserialize)]
+        struct Data {
+            data: Vec<Carried>,
+        }
+        let body = self.body.as_deref().unwrap_or_default();
+        serde_json::from_slice(body).map(|Data { data }| data).unwrap_or_default()
     }
 
     /// Checks all but the events, in the order in which the Graph API gets to them.

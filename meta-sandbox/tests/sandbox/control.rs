@@ -79,6 +79,18 @@ async fn requests_are_shown_without_secrets() {
     assert!(!seen.to_string().contains(crate::harness::TOKEN));
 }
 
+/// A test that asks what became of an order needs the requests that were refused unread as well.
+#[tokio::test]
+async fn requests_are_shown_with_what_they_carried() {
+    let sandbox = Harness::start().await;
+    sandbox.order(Method::PUT, "/sandbox/outage?behaviour=html-502").await;
+    let sent = sandbox.send(&[purchase(CLICK_ID, "ORD-1"), purchase(CLICK_ID, "ORD-2")]).await.unwrap();
+    assert_eq!(sent.status(), 502);
+    let seen: Value = sandbox.get("/sandbox/requests").await;
+    let carried = |id: &str| json!({"event_name": "Purchase", "event_id": id});
+    assert_eq!(seen[0]["carried"], json!([carried("ORD-1"), carried("ORD-2")]));
+}
+
 #[tokio::test]
 async fn a_reset_forgets_everything() {
     let sandbox = Harness::start().await;

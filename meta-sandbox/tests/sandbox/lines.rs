@@ -87,6 +87,8 @@ async fn a_slow_answer_comes_late_and_was_counted_on_arrival() {
     assert_eq!(sandbox.ask("sandbox-slow-20").await.0, 200);
     let seen: Value = sandbox.get("/sandbox/requests").await;
     assert_eq!((&seen[0]["delay_ms"], &seen[1]["delay_ms"]), (&json!(20), &json!(3_600_000)));
+    // Nobody was left to give the first answer to.
+    assert_eq!((&seen[0]["answered"], &seen[1]["answered"]), (&json!(true), &json!(false)));
 }
 
 #[tokio::test]
