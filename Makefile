@@ -1,7 +1,7 @@
 # Each target sets up what it needs. The steps are scripts in deploy/local/.
 local := deploy/local
 
-.PHONY: up test stack status logs down clean check
+.PHONY: up test soak stack status logs down clean check
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -12,6 +12,9 @@ up: ## the whole pipeline in the background, from nothing
 
 test: ## all tests, on ports and folders of their own
 	@$(local)/test.sh
+
+soak: ## the long tests: SEED=N repeats a run, ROUNDS=N or MINUTES=N ends it
+	@$(local)/soak.sh
 
 stack: ## only Kafka and ClickHouse, and of them only what is down
 	@$(local)/stack.sh

@@ -14,5 +14,5 @@ python=$(fetch_python)
 mkdir -p "$local_dir/clickhouse"
 start clickhouse env TZ=UTC PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 \
     "$python" -m clickhouse_front --port "$clickhouse_port" --path "$local_dir/clickhouse"
-wait_for clickhouse 60 answers
+wait_for clickhouse 180 answers
 say "ClickHouse is up on http://127.0.0.1:$clickhouse_port"

@@ -46,5 +46,5 @@ if [ ! -f "$local_dir/kafka/meta.properties" ]; then
         >"$local_dir/logs/kafka-format.log" 2>&1 || die "cannot format Kafka's storage: $local_dir/logs/kafka-format.log"
 fi
 start kafka java -Xmx512m -XX:+UseSerialGC -cp "$lib/*" kafka.Kafka "$local_dir/kafka.properties"
-wait_for kafka 60 answers
+wait_for kafka 180 answers
 say "Kafka is up on 127.0.0.1:$kafka_port"

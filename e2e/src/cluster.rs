@@ -26,10 +26,15 @@ impl Cluster {
         let address = |name| {
             env::var(name).map_err(|_| anyhow!("{name} is not set: run `make test`, which starts Kafka and ClickHouse"))
         };
-        let (brokers, clickhouse) = (address("CAPI_KAFKA_BROKERS")?, address("CAPI_CLICKHOUSE_URL")?);
-        // This test is target/PROFILE/deps/e2e-…
-        let executable = env::current_exe()?;
-        let programs = executable.ancestors().nth(2).context("this test has no target directory")?.to_owned();
+        Self::at(address("CAPI_KAFKA_BROKERS")?, &address("CAPI_CLICKHOUSE_URL")?)
+    }
+
+    /// At these addresses.
+    ///
+    /// # Errors
+    /// Where this is no test of this workspace.
+    pub fn at(brokers: String, clickhouse: &str) -> anyhow::Result<Self> {
+        let programs = programs()?;
         Ok(Self { brokers, clickhouse: clickhouse.trim_end_matches('/').to_owned(), programs })
     }
 
@@ -53,7 +58,25 @@ impl Cluster {
 
     /// A folder for what deployments leave behind: beside the programs, so that it can be read after a failure.
     pub fn scratch(&self) -> PathBuf {
-        let target = self.programs.parent().unwrap_or(Path::new("."));
-        target.join("tmp").join("e2e")
+        scratch_beside(&self.programs)
     }
+
+    /// The same, before there is a cluster.
+    ///
+    /// # Errors
+    /// Where this is no test of this workspace.
+    pub fn folder() -> anyhow::Result<PathBuf> {
+        Ok(scratch_beside(&programs()?))
+    }
+}
+
+/// This test is target/PROFILE/deps/e2e-…
+fn programs() -> anyhow::Result<PathBuf> {
+    let executable = env::current_exe()?;
+    Ok(executable.ancestors().nth(2).context("this test has no target directory")?.to_owned())
+}
+
+fn scratch_beside(programs: &Path) -> PathBuf {
+    let target = programs.parent().unwrap_or(Path::new("."));
+    target.join("tmp").join("e2e")
 }

@@ -143,8 +143,7 @@ impl Deployment {
         }
         let sandbox = &self.sandbox;
         wait::until("the sandbox", async || Ok(sandbox.is_up().await.then_some(()))).await?;
-        let instances = self.ingests.iter_mut().chain(&mut self.forwarders).chain(&mut self.recorders);
-        try_join_all(instances.map(Instance::ready)).await.map(|_| ())
+        try_join_all(self.instances().map(Instance::ready)).await.map(|_| ())
     }
 
     /// Starts one more instance of a worker, and does not wait for it.
@@ -165,6 +164,23 @@ impl Deployment {
         let program = self.cluster.program(kind.program())?;
         instances.push(Instance::start(program, &name, environment, &self.directory, self.http.clone())?);
         Ok(())
+    }
+
+    /// Every instance of its workers.
+    pub fn instances(&mut self) -> impl Iterator<Item = &mut Instance> {
+        self.ingests.iter_mut().chain(&mut self.forwarders).chain(&mut self.recorders)
+    }
+
+    /// Every instance of its workers, with its number among those of its kind.
+    pub fn numbered(&mut self) -> impl Iterator<Item = (Kind, usize, &mut Instance)> {
+        let kinds = [
+            (Kind::Ingest, &mut self.ingests),
+            (Kind::Forwarder, &mut self.forwarders),
+            (Kind::Recorder, &mut self.recorders),
+        ];
+        kinds.into_iter().flat_map(|(kind, instances)| {
+            instances.iter_mut().enumerate().map(move |(number, instance)| (kind, number, instance))
+        })
     }
 
     /// The name of one of its topics.

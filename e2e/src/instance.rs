@@ -9,6 +9,7 @@ use std::{
 use anyhow::bail;
 
 use crate::{
+    history::{Deed, Fault, now_ms},
     port,
     process::{Process, Signal},
     wait,
@@ -47,6 +48,10 @@ pub struct Instance {
     pub admin: SocketAddr,
     process: Process,
     http: reqwest::Client,
+    /// Whether nobody has asked the process to end.
+    is_to_live: bool,
+    frozen_since: Option<i64>,
+    history: Vec<Fault>,
 }
 
 impl Instance {
@@ -66,7 +71,8 @@ impl Instance {
         environment.push(("CAPI_ADMIN_LISTEN".into(), admin.to_string()));
         let log = directory.join(format!("{name}.log"));
         let process = Process::start(&program, &environment, log.clone())?;
-        Ok(Self { program, environment, log, public, admin, process, http })
+        let (is_to_live, frozen_since, history) = (true, None, Vec::new());
+        Ok(Self { program, environment, log, public, admin, process, http, is_to_live, frozen_since, history })
     }
 
     /// Waits until it says that it is ready.
@@ -101,14 +107,19 @@ impl Instance {
     /// # Errors
     /// Where the operating system does not take it.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.process.kill().await
+        let from = now_ms();
+        self.is_to_live = false;
+        self.process.kill().await?;
+        self.note(Deed::Killed, from);
+        Ok(())
     }
 
     /// Stops it where it stands.
     ///
     /// # Errors
     /// Where it has ended.
-    pub async fn freeze(&self) -> anyhow::Result<()> {
+    pub async fn freeze(&mut self) -> anyhow::Result<()> {
+        self.frozen_since = Some(now_ms());
         self.process.signal(Signal::Stop).await
     }
 
@@ -116,8 +127,12 @@ impl Instance {
     ///
     /// # Errors
     /// Where it has ended.
-    pub async fn thaw(&self) -> anyhow::Result<()> {
-        self.process.signal(Signal::Continue).await
+    pub async fn thaw(&mut self) -> anyhow::Result<()> {
+        self.process.signal(Signal::Continue).await?;
+        if let Some(from) = self.frozen_since.take() {
+            self.note(Deed::Frozen, from);
+        }
+        Ok(())
     }
 
     /// Asks for a drain, and waits for the end.
@@ -125,8 +140,12 @@ impl Instance {
     /// # Errors
     /// Where it does not end.
     pub async fn drain(&mut self) -> anyhow::Result<ExitStatus> {
+        let from = now_ms();
+        self.is_to_live = false;
         self.process.signal(Signal::Terminate).await?;
-        self.process.end().await
+        let status = self.process.end().await?;
+        self.note(if status.success() { Deed::Drained } else { Deed::DrainRanOut }, from);
+        Ok(status)
     }
 
     /// Waits for an end that it comes to by itself.
@@ -143,12 +162,34 @@ impl Instance {
     /// Where it cannot be started, or does not become ready.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.process = Process::start(&self.program, &self.environment, self.log.clone())?;
+        self.is_to_live = true;
         self.ready().await
     }
 
     /// Gives it another setting, from its next start on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// What was done to it so far.
+    pub fn history(&self) -> &[Fault] {
+        &self.history
+    }
+
+    /// Whether it has ended though nobody asked it to, and how.
+    ///
+    /// # Errors
+    /// Where the operating system does not say.
+    pub fn ended_by_itself(&mut self) -> anyhow::Result<Option<String>> {
+        let ended = if self.is_to_live { self.process.ended()? } else { None };
+        Ok(ended.map(|status| format!("{} ended by itself with {status}", self.log.display())))
+    }
+
+    fn note(&mut self, deed: Deed, from: i64) {
+        let name = self.environment.iter().find(|(name, _)| name == "CAPI_INSTANCE");
+        // Without a name a forwarder claims by its process, and the others by nothing.
+        let of = name.map_or_else(|| format!("process {}", self.process.pid()), |(_, name)| name.clone());
+        self.history.push(Fault { deed, of, from, until: now_ms() });
     }
 
     /// Its log.

@@ -1,6 +1,7 @@
 //! Programs that run beside the test, and their certain end.
 
 use std::{
+    fmt,
     fs::{self, OpenOptions},
     io::Write as _,
     path::{Path, PathBuf},
@@ -93,12 +94,27 @@ impl Process {
         Ok(status)
     }
 
+    /// Waits for the end of what ends by itself, and bounds its own time.
+    ///
+    /// # Errors
+    /// Where the operating system does not say.
+    pub async fn finish(&mut self) -> anyhow::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        Undertaker::tell('-', self.pid)?;
+        Ok(status)
+    }
+
     /// Its exit status, where it has ended.
     ///
     /// # Errors
     /// Where the operating system does not say.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Where its output goes.
@@ -123,8 +139,24 @@ pub fn tail(log: &Path, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// A shell that outlives this process, however it ends, and then kills what is left of its programs: nothing of a test
-/// run stays behind, not even of one that was killed.
+/// Whatever becomes of this process, what the local scripts run in the folder `local` ends with it.
+///
+/// # Errors
+/// Where nobody can be told.
+pub fn stop_at_the_end(local: &Path) -> anyhow::Result<()> {
+    Undertaker::tell('!', local.display())
+}
+
+/// It is stopped already.
+///
+/// # Errors
+/// Where nobody can be told.
+pub fn is_stopped(local: &Path) -> anyhow::Result<()> {
+    Undertaker::tell('.', local.display())
+}
+
+/// A shell that outlives this process, however it ends, and then kills what is left of its programs and stops what the
+/// local scripts run for it: nothing of a test run stays behind, not even of one that was killed.
 struct Undertaker {
     ear: Mutex<ChildStdin>,
 }
@@ -132,26 +164,33 @@ struct Undertaker {
 const UNDERTAKER: &str = r#"
     trap '' INT TERM HUP
     alive=" "
-    while read -r sign pid; do
+    local=
+    while read -r sign what; do
         case $sign in
-            +) alive="$alive$pid " ;;
-            -) case $alive in *" $pid "*) alive="${alive%% "$pid" *} ${alive#* "$pid" }" ;; esac ;;
+            +) alive="$alive$what " ;;
+            -) case $alive in *" $what "*) alive="${alive%% "$what" *} ${alive#* "$what" }" ;; esac ;;
+            !) local=$what ;;
+            .) local= ;;
         esac
     done
     for pid in $alive; do kill -9 "$pid"; done
+    [ -z "$local" ] || CAPI_LOCAL_DIR=$local "$0"
 "#;
 
+/// What stops all that the local scripts run.
+const DOWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/local/down.sh");
+
 impl Undertaker {
-    fn tell(sign: char, pid: u32) -> anyhow::Result<()> {
+    fn tell(sign: char, what: impl fmt::Display) -> anyhow::Result<()> {
         static ONLY: OnceLock<Option<Undertaker>> = OnceLock::new();
         let undertaker = ONLY.get_or_init(|| Self::call().ok()).as_ref().context("cannot start sh")?;
         let mut ear = undertaker.ear.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(writeln!(ear, "{sign} {pid}")?)
+        Ok(writeln!(ear, "{sign} {what}")?)
     }
 
     fn call() -> anyhow::Result<Self> {
         let mut shell = std::process::Command::new("sh")
-            .args(["-c", UNDERTAKER])
+            .args(["-c", UNDERTAKER, DOWN])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

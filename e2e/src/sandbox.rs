@@ -57,6 +57,15 @@ impl Sandbox {
         Ok(())
     }
 
+    /// All well again for all.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn clear_outage(&self) -> anyhow::Result<()> {
+        self.http.delete(format!("{}/sandbox/outage", self.base)).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// The counted events of a dataset, the newest first.
     ///
     /// # Errors

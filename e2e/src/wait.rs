@@ -6,7 +6,7 @@ use anyhow::bail;
 use tokio::time::{Instant, sleep};
 
 /// How long anything may take that a test waits for. Generous: it ends a hopeless wait, it measures nothing.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 const PAUSE: Duration = Duration::from_millis(50);
 

@@ -46,7 +46,7 @@ pub(crate) async fn a_forwarder_is_killed(deployment: &mut Deployment) -> anyhow
     let (answered, killed) = tokio::join!(load.run(), kill);
     killed?;
     ensure!(answered.unanswered.is_empty(), "a dead forwarder is no matter of ingest: {:?}", answered.unanswered);
-    let ended = holds(deployment, &merchant, &answered).await?;
+    let ended = holds(deployment, &merchant, answered).await?;
     // What was on its way at the two deaths, and nothing else.
     ensure!(ended.marked <= 2 * 24, "{} calls are marked", ended.marked);
     Ok(())
@@ -65,7 +65,7 @@ pub(crate) async fn an_ingest_is_killed(deployment: &mut Deployment) -> anyhow::
     killed?;
     ensure!(!answered.unanswered.is_empty(), "nobody noticed");
     answered.send_again(&merchant).await?;
-    let ended = holds(deployment, &merchant, &answered).await?;
+    let ended = holds(deployment, &merchant, answered).await?;
     ensure!(ended.marked == 0, "{} calls are marked without a reason", ended.marked);
     Ok(())
 }
@@ -85,7 +85,7 @@ pub(crate) async fn a_recorder_is_killed(deployment: &mut Deployment) -> anyhow:
     let (answered, killed) = tokio::join!(load.run(), kill);
     killed?;
     ensure!(answered.unanswered.is_empty(), "a dead recorder is no matter of ingest: {:?}", answered.unanswered);
-    let ended = holds(deployment, &merchant, &answered).await?;
+    let ended = holds(deployment, &merchant, answered).await?;
     ensure!(ended.marked == 0, "{} calls are marked without a reason", ended.marked);
     Ok(())
 }
@@ -104,7 +104,7 @@ pub(crate) async fn a_forwarder_is_a_zombie(deployment: &mut Deployment) -> anyh
     let (answered, frozen) = tokio::join!(load.run(), freeze);
     frozen?;
     ensure!(answered.unanswered.is_empty(), "{:?}", answered.unanswered);
-    holds(deployment, &merchant, &answered).await?;
+    holds(deployment, &merchant, answered).await?;
     deployment.forwarders[0].ready().await
 }
 
@@ -125,7 +125,7 @@ pub(crate) async fn forwarders_join_and_leave(deployment: &mut Deployment) -> an
     let (answered, rebalanced) = tokio::join!(load.run(), rebalance);
     rebalanced?;
     ensure!(answered.unanswered.is_empty(), "{:?}", answered.unanswered);
-    let ended = holds(deployment, &merchant, &answered).await?;
+    let ended = holds(deployment, &merchant, answered).await?;
     ensure!(ended.marked == 0, "{} calls are marked without a reason", ended.marked);
     Ok(())
 }

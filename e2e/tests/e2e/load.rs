@@ -1,15 +1,21 @@
 //! Calls in number, while workers come and go, and what must be true of them afterwards.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use anyhow::{bail, ensure};
-use e2e::{answer::Answer, deployment::Deployment, event::purchase, merchant::Merchant, wait};
+use anyhow::ensure;
+use e2e::{
+    answer::Answer,
+    checker::{Told, check},
+    deployment::Deployment,
+    event::purchase,
+    gather::{self, order_key},
+    merchant::Merchant,
+    wait,
+};
 use futures::{StreamExt as _, stream};
-use serde_json::Value;
 use tokio::time::sleep;
 
 /// Calls at once.
@@ -22,9 +28,9 @@ pub(crate) struct Load {
     sent: AtomicUsize,
 }
 
-/// What became of the calls, as far as their callers know: by order, the answers that promise something.
+/// What became of the calls, as far as their callers know: the answers that promise something, and the orders without one.
 pub(crate) struct Answered {
-    pub(crate) acknowledged: HashMap<String, Answer>,
+    pub(crate) told: Vec<Told>,
     pub(crate) unanswered: Vec<String>,
 }
 
@@ -48,12 +54,10 @@ impl Load {
             (order, answer.ok())
         };
         let answers: Vec<_> = stream::iter(0..self.calls).map(call).buffer_unordered(AT_ONCE).collect().await;
-        let mut answered = Answered { acknowledged: HashMap::new(), unanswered: Vec::new() };
+        let mut answered = Answered { told: Vec::new(), unanswered: Vec::new() };
         for (order, answer) in answers {
             match answer {
-                Some(answer) if answer.status == 200 => {
-                    answered.acknowledged.insert(order, answer);
-                }
+                Some(answer) if answer.status == 200 => answered.told.push(told(&self.merchant, &order, &answer)),
                 _ => answered.unanswered.push(order),
             }
         }
@@ -77,84 +81,31 @@ impl Answered {
             let body = purchase(&order);
             let again = async || Ok(merchant.call(&body).await.ok().filter(|answer| answer.status == 200));
             let answer = wait::until("an answer", again).await?;
-            self.acknowledged.insert(order, answer);
+            self.told.push(told(merchant, &order, &answer));
         }
         Ok(())
     }
 }
 
-/// Every acknowledged call ends with exactly one row, which is a success; every order is counted once, or its calls say
-/// that it may have been counted more often.
-pub(crate) async fn holds(deployment: &Deployment, merchant: &Merchant, answered: &Answered) -> anyhow::Result<Ended> {
-    let select = format!(
-        "SELECT toString(call_id) AS call, order_id, conversion_status, possibly_duplicate FROM calls \
-         WHERE business_id = '{}'",
-        merchant.business
-    );
-    let acknowledged = &answered.acknowledged;
-    let calls: HashSet<_> = acknowledged.values().map(|answer| answer.call.to_string()).collect();
-    let all_final = |rows: &[Value]| {
-        let there = rows.iter().filter(|row| row["call"].as_str().is_some_and(|call| calls.contains(call))).count();
-        there >= calls.len() && rows.iter().all(|row| row["conversion_status"] != "pending")
-    };
-    let rows = deployment.analyst.rows_when(&select, all_final).await?;
-    let mut credited: BTreeMap<String, usize> = BTreeMap::new();
-    for event in deployment.sandbox.credited(&merchant.dataset).await? {
-        *credited.entry(event["event_id"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+fn told(merchant: &Merchant, order: &str, answer: &Answer) -> Told {
+    Told {
+        call: answer.call,
+        order: order_key(&merchant.business, "Purchase", order, ""),
+        click: String::new(),
+        status: answer.status,
+        word: answer.conversion_status().to_owned(),
     }
-    check(acknowledged, &rows, &credited)
 }
 
-/// The checker itself, on what was found.
-fn check(
-    acknowledged: &HashMap<String, Answer>,
-    rows: &[Value],
-    credited: &BTreeMap<String, usize>,
+/// Holds what is left against all that must be true in the end: every order credited, once or with a mark that has a cause,
+/// a row for every call, nothing left to do.
+pub(crate) async fn holds(
+    deployment: &mut Deployment,
+    merchant: &Merchant,
+    answered: Answered,
 ) -> anyhow::Result<Ended> {
-    let mut by_call = HashMap::new();
-    let mut marked_orders: HashMap<&str, bool> = HashMap::new();
-    for row in rows {
-        let (call, order) = (row["call"].as_str().unwrap_or_default(), row["order_id"].as_str().unwrap_or_default());
-        ensure!(by_call.insert(call, row).is_none(), "two rows of call {call}");
-        let success = ["forwarded", "duplicate"].map(Value::from).contains(&row["conversion_status"]);
-        ensure!(success, "{row}");
-        *marked_orders.entry(order).or_default() |= row["possibly_duplicate"] == true;
-    }
-    for (order, answer) in acknowledged {
-        ensure!(by_call.contains_key(answer.call.to_string().as_str()), "call {} of {order} has no row", answer.call);
-    }
-    for (order, is_marked) in &marked_orders {
-        match credited.get(*order).copied().unwrap_or(0) {
-            0 => bail!("{order} is forwarded by its rows, and Meta has not counted it"),
-            times if times == 1 || *is_marked => {}
-            times => bail!("{order} was counted {times} times without a mark"),
-        }
-    }
-    let without_row = credited.keys().find(|order| !marked_orders.contains_key(order.as_str()));
-    ensure!(without_row.is_none(), "{without_row:?} was counted and has no row");
-    Ok(Ended { marked: rows.iter().filter(|row| row["possibly_duplicate"] == true).count() })
-}
-
-/// The checker finds each fault that it is there for.
-pub(crate) fn the_checker_is_not_blind() -> anyhow::Result<()> {
-    let row = |call: &str, order: &str, status: &str, marked: bool| serde_json::json!({"call": call, "order_id": order, "conversion_status": status, "possibly_duplicate": marked});
-    let counted = |times: usize| BTreeMap::from([("A".to_owned(), times)]);
-    let none = HashMap::new();
-    let sound = [row("1", "A", "forwarded", false)];
-    ensure!(check(&none, &sound, &counted(1)).is_ok(), "a sound end is refused");
-    ensure!(check(&none, &[row("1", "A", "forwarded", true)], &counted(2)).is_ok(), "a marked double is refused");
-    let lost =
-        Answer { status: 200, headers: reqwest::header::HeaderMap::new(), body: Value::Null, call: uuid::Uuid::nil() };
-    let faults = [
-        ("an unmarked double", check(&none, &sound, &counted(2))),
-        ("a call that Meta never counted", check(&none, &sound, &BTreeMap::new())),
-        ("a count without a row", check(&none, &[], &counted(1))),
-        ("two rows of one call", check(&none, &[sound[0].clone(), sound[0].clone()], &counted(1))),
-        ("a rejected call", check(&none, &[row("1", "A", "rejected", false)], &counted(1))),
-        ("a lost call", check(&HashMap::from([("B".to_owned(), lost)]), &sound, &counted(1))),
-    ];
-    for (fault, found) in faults {
-        ensure!(found.is_err(), "{fault} is not found");
-    }
-    Ok(())
+    let evidence = gather::evidence(deployment, std::slice::from_ref(merchant), answered.told, Vec::new()).await?;
+    let findings: Vec<_> = check(&evidence).iter().map(ToString::to_string).collect();
+    ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    Ok(Ended { marked: evidence.rows.iter().filter(|row| row.marked).count() })
 }

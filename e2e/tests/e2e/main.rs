@@ -45,7 +45,6 @@ mod wire;
 use std::process::ExitCode;
 
 use e2e::{deployment::Plan, suite};
-use libtest_mimic::Trial;
 
 /// Tests on the shared deployment, named by their paths.
 macro_rules! shared {
@@ -140,7 +139,6 @@ fn main() -> ExitCode {
             refusals::the_rate_limit,
             refusals::no_queue,
         ];
-        let checker = Trial::test("load::the_checker_is_not_blind", || Ok(load::the_checker_is_not_blind()?));
         let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
             Ok(operations::every_alert_has_a_page_and_a_trial()?)
         });
@@ -150,6 +148,6 @@ fn main() -> ExitCode {
         let tls = suite.alone("secrets::tls::a_cluster_with_tls_and_passwords", async |cluster| {
             secrets::tls::a_cluster_with_tls_and_passwords(cluster).await
         });
-        Ok([tls].into_iter().chain(own).chain(shared).chain([checker, pages, search]).collect())
+        Ok([tls].into_iter().chain(own).chain(shared).chain([pages, search]).collect())
     })
 }

@@ -1,0 +1,118 @@
+//! The order ledger, folded by the very code that the forwarders fold it with, and held against the rows.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use forwarder::ledger::{Effect, Ledger};
+use schemas::{CallId, LedgerRecord, OrderHash, ledger::CLAIM_KEY, topics};
+use uuid::Uuid;
+
+use super::{
+    Finding,
+    evidence::{Evidence, Intent, LedgerEnd, OrderEnd, Row, Status},
+};
+
+/// A record of the orders topic.
+#[derive(Clone, Debug)]
+pub struct LogRecord {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its key: the order.
+    pub key: String,
+    /// What it says.
+    pub record: LedgerRecord,
+}
+
+/// Folds the log; records of one partition come in the order of their offsets.
+pub fn fold(log: &[LogRecord], window: Duration) -> LedgerEnd {
+    let mut partitions: BTreeMap<i32, Vec<&LogRecord>> = BTreeMap::new();
+    for read in log {
+        partitions.entry(read.partition).or_default().push(read);
+    }
+    let mut end = LedgerEnd::default();
+    for log in partitions.values() {
+        fold_partition(log, window, &mut end);
+    }
+    end
+}
+
+fn fold_partition(log: &[&LogRecord], window: Duration, end: &mut LedgerEnd) {
+    let kept_ms = i64::try_from(topics::ledger_kept(window).as_millis()).unwrap_or(i64::MAX / 4);
+    let mut ledger = Ledger::new(kept_ms);
+    let mut claims = HashMap::new();
+    let mut intents: BTreeMap<i64, Intent> = BTreeMap::new();
+    for read in log {
+        if ledger.apply(read.offset, OrderHash::of(read.key.as_bytes()), &read.record) == Effect::Counts {
+            note(read, &mut claims, &mut intents);
+        }
+    }
+    for key in log.iter().map(|read| &read.key).filter(|key| *key != CLAIM_KEY) {
+        let order = ledger.order(&OrderHash::of(key.as_bytes())).unwrap_or_default();
+        let known = OrderEnd {
+            credited: order.accepted.map(|accepted| accepted.call.uuid()),
+            open: order.open.map(|open| open.call.uuid()),
+            listed: order.listed.iter().map(CallId::uuid).collect(),
+        };
+        end.orders.insert(key.clone(), known);
+    }
+    end.intents.extend(intents.into_values());
+}
+
+fn note(read: &LogRecord, claims: &mut HashMap<i64, String>, intents: &mut BTreeMap<i64, Intent>) {
+    match &read.record {
+        LedgerRecord::Claim(claim) => drop(claims.insert(read.offset, claim.instance.clone())),
+        LedgerRecord::Intent(intent) => {
+            let by = claims.get(&intent.epoch).cloned().unwrap_or_default();
+            let (order, call) = (read.key.clone(), intent.call.uuid());
+            intents.insert(read.offset, Intent { order, call, by, at: intent.at, resulted_at: None });
+        }
+        LedgerRecord::Accepted(result) => resulted(intents, result.intent, result.at),
+        LedgerRecord::Refused(result) => resulted(intents, result.intent, result.at),
+        LedgerRecord::State(_) => {}
+    }
+}
+
+fn resulted(intents: &mut BTreeMap<i64, Intent>, intent: i64, at: i64) {
+    if let Some(intent) = intents.get_mut(&intent) {
+        intent.resulted_at = Some(at);
+    }
+}
+
+pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
+    let rows: HashMap<Uuid, &Row> = evidence.rows.iter().map(|row| (row.call, row)).collect();
+    let orders: BTreeMap<_, _> = evidence.ledger.orders.iter().collect();
+    let mut findings: Vec<_> =
+        orders.iter().flat_map(|(order, end)| [open(order, end), without_row(order, end, &rows)]).flatten().collect();
+    let decided = evidence.rows.iter().filter(|row| !matches!(row.status, Status::Pending | Status::Refused));
+    findings.extend(decided.flat_map(|row| disagreement(evidence, row)));
+    findings
+}
+
+fn open(order: &str, end: &OrderEnd) -> Option<Finding> {
+    end.open.map(|call| Finding::OpenIntent { order: order.to_owned(), call })
+}
+
+fn without_row(order: &str, end: &OrderEnd, rows: &HashMap<Uuid, &Row>) -> Option<Finding> {
+    let call = end.credited?;
+    let row = rows.get(&call).map(|row| row.status);
+    (row != Some(Status::Forwarded)).then(|| Finding::LedgerWithoutRow { order: order.to_owned(), call, row })
+}
+
+/// What a row says that the ledger does not.
+fn disagreement(evidence: &Evidence, row: &Row) -> Vec<Finding> {
+    let nothing = OrderEnd::default();
+    let end = evidence.ledger.orders.get(&row.order).unwrap_or(&nothing);
+    let (call, order, listed) = (row.call, row.order.clone(), end.listed.contains(&row.call));
+    let mut findings = Vec::new();
+    if row.marked != listed {
+        findings.push(Finding::MarkNotOfLedger { call, order: order.clone(), row: row.marked, listed });
+    }
+    if row.status == Status::Forwarded && end.credited != Some(call) {
+        findings.push(Finding::RowWithoutLedger { call, order, credited: end.credited });
+    }
+    findings
+}
