@@ -105,8 +105,9 @@ impl Instance {
     /// `kill -9`.
     ///
     /// # Errors
-    /// Where the operating system does not take it.
+    /// Where it has ended by itself, or the operating system does not take it.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.lives()?;
         let from = now_ms();
         self.is_to_live = false;
         self.process.kill().await?;
@@ -119,6 +120,7 @@ impl Instance {
     /// # Errors
     /// Where it has ended.
     pub async fn freeze(&mut self) -> anyhow::Result<()> {
+        self.lives()?;
         self.frozen_since = Some(now_ms());
         self.process.signal(Signal::Stop).await
     }
@@ -138,8 +140,9 @@ impl Instance {
     /// Asks for a drain, and waits for the end.
     ///
     /// # Errors
-    /// Where it does not end.
+    /// Where it has ended already, or does not end.
     pub async fn drain(&mut self) -> anyhow::Result<ExitStatus> {
+        self.lives()?;
         let from = now_ms();
         self.is_to_live = false;
         self.process.signal(Signal::Terminate).await?;
@@ -183,6 +186,11 @@ impl Instance {
     pub fn ended_by_itself(&mut self) -> anyhow::Result<Option<String>> {
         let ended = if self.is_to_live { self.process.ended()? } else { None };
         Ok(ended.map(|status| format!("{} ended by itself with {status}", self.log.display())))
+    }
+
+    /// An end that nobody asked for would else be taken for the one that is to come.
+    fn lives(&mut self) -> anyhow::Result<()> {
+        self.ended_by_itself()?.map_or(Ok(()), |end| bail!(end))
     }
 
     fn note(&mut self, deed: Deed, from: i64) {
