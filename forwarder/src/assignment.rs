@@ -12,12 +12,10 @@ use worker::{health::Dependency, shutdown::Shutdown};
 use crate::{
     group::Change,
     metrics,
-    owner::{Address, Mail, Owner, Workshop},
+    owner::{Address, Mail, Owner, Workshop, drain},
     tenure::Tenure,
 };
 
-/// How long calls in flight may take to finish when the worker ends: start deadline and HTTP time-out (rule 12).
-const DRAIN: Duration = Duration::from_secs(20);
 /// How often readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -111,7 +109,7 @@ impl Assignment {
 
     /// Calls in flight finish, what is done is committed; the rest comes to whoever is next.
     async fn drain(self) {
-        let until = Instant::now() + DRAIN;
+        let until = Instant::now() + drain(self.shop.http_timeout);
         let mut waits = Vec::new();
         for owner in self.owners.values() {
             let (drained, wait) = oneshot::channel();

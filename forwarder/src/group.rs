@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::{BoxFuture, FutureExt as _};
 use rdkafka::{
     ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList,
     consumer::{
@@ -19,7 +20,7 @@ use rdkafka::{
 use schemas::Topics;
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::{lanes::Input, metrics, tenure::Tenure};
+use crate::{inputs::Input, metrics, owner::kafka::Coordinates, tenure::Tenure};
 
 /// How long a forwarder may be silent before its partitions go to others, where the properties file does not say.
 const SESSION: &str = "15000";
@@ -51,7 +52,7 @@ pub enum Confirmation {
 }
 
 /// The messages of one input of one partition.
-pub struct LaneQueue {
+pub struct InputQueue {
     /// The input.
     pub input: Input,
     /// Its messages.
@@ -103,7 +104,7 @@ impl Group {
         self.consumer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Serves the group's callbacks for as long as the worker lives. Every message has a lane of its own, so none comes
+    /// Serves the group's callbacks for as long as the worker lives. Every message has a queue of its own, so none comes
     /// this way; one that did would be skipped by its frontier, and the process must not go on.
     pub async fn serve(&self) -> KafkaError {
         loop {
@@ -149,7 +150,7 @@ impl Group {
     }
 
     /// Commits what is ready and waits for the answer: the last act of a drain.
-    pub async fn commit_now(&self) {
+    async fn commit_last(&self) {
         let consumer = self.consumer();
         let ready = consumer.context().ready();
         if ready.count() == 0 {
@@ -161,13 +162,8 @@ impl Group {
         }
     }
 
-    /// Everything before `offset` is done: it may be committed for as long as the tenure lives.
-    pub fn advance(&self, tenure: &Arc<Tenure>, input: Input, offset: i64) {
-        self.consumer().context().lock().advance(tenure, input, offset);
-    }
-
     /// Asks the group whether a tenure is still alive, by a commit of what is committed already.
-    pub async fn confirm(&self, tenure: &Arc<Tenure>) -> Confirmation {
+    async fn ask(&self, tenure: &Arc<Tenure>) -> Confirmation {
         while tenure.is_live() {
             let (consumer, asked) = (self.consumer(), self.inputs_of(tenure.partition));
             let committed = tokio::task::spawn_blocking(move || recommit(&consumer, asked)).await;
@@ -189,11 +185,11 @@ impl Group {
     }
 
     /// The queues of a partition's inputs. Nothing flows before [`Group::resume`].
-    pub fn queues(&self, partition: i32) -> Vec<LaneQueue> {
+    pub fn queues(&self, partition: i32) -> Vec<InputQueue> {
         let consumer = self.consumer();
         let queue = |input: Input| {
             let messages = consumer.split_partition_queue(&input.topic(&self.topics), partition)?;
-            Some(LaneQueue { input, messages })
+            Some(InputQueue { input, messages })
         };
         Input::all().filter_map(queue).collect()
     }
@@ -212,6 +208,22 @@ impl Group {
             list.add_partition(&input.topic(&self.topics), partition);
         }
         list
+    }
+}
+
+impl Coordinates for Group {
+    /// By a commit of what is committed already.
+    fn confirm<'a>(&'a self, tenure: &'a Arc<Tenure>) -> BoxFuture<'a, Confirmation> {
+        self.ask(tenure).boxed()
+    }
+
+    fn advance(&self, tenure: &Arc<Tenure>, input: Input, offset: i64) {
+        self.consumer().context().lock().advance(tenure, input, offset);
+    }
+
+    /// The last act of a drain.
+    fn commit_now(&self) -> BoxFuture<'_, ()> {
+        self.commit_last().boxed()
     }
 }
 

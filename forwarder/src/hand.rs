@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemas::{CallId, OrderHash, Reason, ledger::Accepted};
 
 use crate::{
-    lanes::Arrived,
+    inputs::Arrived,
     ledger::decide::Candidate,
     meta::Permit,
     tenure::Tenure,

@@ -5,7 +5,7 @@
 //! | module | step |
 //! |---|---|
 //! | [`group`], [`assignment`], [`tenure`] | which partitions are ours, and for how long |
-//! | [`lanes`] | reading events, bounded |
+//! | [`inputs`] | reading events, bounded |
 //! | [`owner`] | one task for each partition: claims it, decides, reads back, settles |
 //! | [`ledger`], [`tail`] | who may send an order: the fold of its log, and the log's reader |
 //! | [`meta`] | the way to Meta and back |
@@ -20,7 +20,7 @@ pub mod clock;
 pub mod frontier;
 pub mod group;
 pub mod hand;
-pub mod lanes;
+pub mod inputs;
 pub mod ledger;
 pub mod meta;
 pub mod metrics;

@@ -3,7 +3,7 @@
 use metrics::{counter, gauge, histogram};
 use schemas::CallRecord;
 
-use crate::{lanes::Input, ledger::Effect};
+use crate::{inputs::Input, ledger::Effect};
 
 /// Help texts, for `/metrics`; and what alerts watch begins at zero: a counter that appears with its first count shows
 /// Prometheus no increase.

@@ -2,13 +2,17 @@
 //! Everything that happens to a partition comes to it as a message, and it never waits for one thing alone.
 //!
 //! [`claim`] takes the partition over and gives it up, [`event`] decides about events, [`readback`] reads the ledger's
-//! records, [`report`] turns Meta's answers into results, [`settle`] writes rows and verdicts and moves the frontier.
+//! records, [`report`] turns Meta's answers into results, [`settle`] writes rows and verdicts and moves the frontier;
+//! [`kafka`] is what it asks of Kafka.
 
 mod claim;
 mod event;
+pub mod kafka;
 mod readback;
 mod report;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -28,18 +32,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock,
     frontier::Frontier,
-    group::{Confirmation, Group},
+    group::Confirmation,
     hand::{Hand, Token},
-    lanes::{Arrival, Input},
+    inputs::{Arrival, Input},
     ledger::{Ledger, decide::Standpoint},
     meta::{Dispatcher, Settled},
-    publish::Publisher,
-    tail::{LedgerRead, Tail},
+    tail::LedgerRead,
     tenure::Tenure,
     tiers::Tiers,
 };
 
 use claim::Role;
+use kafka::{Coordinates, ReadsEvents, ReadsLedger, Writes};
 
 /// Every request under an intent starts within this time of its read-back (rule 8 of the ledger).
 pub const START_WITHIN: Duration = Duration::from_secs(5);
@@ -52,19 +56,26 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// Parked events in a row that find no room before the others are left for the next time.
 const PARKED_TRIES: usize = 32;
 
-/// How long an owner leaves alone what an earlier owner had open: T exceeds the longest life of an intent.
+/// How long calls in flight may take to finish, and so a drain: start deadline and HTTP time-out (rule 12 of the ledger).
+pub fn drain(http_timeout: Duration) -> Duration {
+    START_WITHIN + http_timeout
+}
+
+/// T of rule 7: how long an owner leaves alone what an earlier owner had open. It exceeds the longest life of an intent.
 pub fn hold(http_timeout: Duration) -> Duration {
-    START_WITHIN + http_timeout + HOLD_SLACK
+    drain(http_timeout) + HOLD_SLACK
 }
 
 /// What every owner of this process works with.
 pub struct Workshop {
     /// Writes to Kafka.
-    pub publisher: Arc<Publisher>,
+    pub publisher: Arc<dyn Writes>,
     /// Reads the orders topic.
-    pub tail: Tail,
+    pub tail: Arc<dyn ReadsLedger>,
+    /// Reads the inputs.
+    pub inputs: Arc<dyn ReadsEvents>,
     /// The consumer group.
-    pub group: Arc<Group>,
+    pub group: Arc<dyn Coordinates>,
     /// Sends to Meta.
     pub dispatcher: Dispatcher,
     /// The delay tiers.
@@ -77,8 +88,8 @@ pub struct Workshop {
     pub window_ms: i64,
     /// How long the orders topic keeps a record, in milliseconds.
     pub kept_ms: i64,
-    /// T of rule 7.
-    pub hold: Duration,
+    /// The longest that Meta's answer is waited for: [`drain`] and [`hold`] follow from it.
+    pub http_timeout: Duration,
     /// Ends the worker: going on would break what it promises.
     pub halt: CancellationToken,
 }
@@ -145,8 +156,8 @@ pub struct Owner {
     log: Option<mpsc::Receiver<LedgerRead>>,
     /// Events, while they are taken.
     arrivals: Option<mpsc::UnboundedReceiver<Arrival>>,
-    /// The task that reads the lanes, or did.
-    lanes: Option<JoinHandle<()>>,
+    /// The task that reads the inputs, or did.
+    reading: Option<JoinHandle<()>>,
     mail: (mpsc::UnboundedSender<Mail>, mpsc::UnboundedReceiver<Mail>),
     ready: watch::Sender<bool>,
     leaving: bool,
@@ -178,7 +189,7 @@ impl Owner {
             reports: FuturesUnordered::new(),
             log: None,
             arrivals: None,
-            lanes: None,
+            reading: None,
             mail,
             ready,
             leaving: false,

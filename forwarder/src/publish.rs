@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt as _};
 use rdkafka::{
     Message as _,
     message::{BorrowedMessage, Header, OwnedHeaders},
@@ -19,7 +20,7 @@ use worker::{
     trace,
 };
 
-use crate::metrics;
+use crate::{metrics, owner::kafka::Writes};
 
 /// The producer can do nothing any more.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +39,11 @@ pub struct TierCopy {
     pub progress: Progress,
 }
 
-/// Writes to Kafka.
-pub struct Publisher {
+/// Writes to Kafka. Clones share everything.
+#[derive(Clone)]
+pub struct Publisher(Arc<Shared>);
+
+struct Shared {
     producer: Producer,
     dead_letters: DeadLetters,
     topics: Topics,
@@ -52,43 +56,7 @@ impl Publisher {
     /// `producer` must be without a time-out (rule 2 of the ledger); `halt` ends the worker when it fails for good.
     pub fn new(producer: Producer, topics: Topics, partitions: i32, halt: CancellationToken) -> Self {
         let dead_letters = DeadLetters::new(producer.clone(), &topics);
-        Self { producer, dead_letters, topics, partitions, halt }
-    }
-
-    /// Writes a record of the order ledger. Whether it counts is seen when it is read back.
-    pub fn ledger(self: &Arc<Self>, partition: i32, key: Vec<u8>, record: &LedgerRecord) {
-        let (this, payload) = (self.clone(), record.encode());
-        tokio::spawn(async move {
-            let topic = this.topics.orders();
-            this.land(&topic, partition, &key, &payload, OwnedHeaders::new()).await
-        });
-    }
-
-    /// Writes a row to be recorded.
-    pub async fn record(&self, record: &CallRecord, span: &Span) -> Result<(), Broken> {
-        let call = record.call.call_id;
-        let partition = partition_of_call(call, self.partitions);
-        let headers = trace::inject(OwnedHeaders::new(), span);
-        self.land(&self.topics.records(), partition, call.to_string().as_bytes(), &record.encode(), headers).await
-    }
-
-    /// Writes a verdict to the partition on which somebody waits.
-    pub async fn verdict(&self, partition: i32, verdict: &Verdict, span: &Span) -> Result<(), Broken> {
-        let headers = trace::inject(OwnedHeaders::new(), span);
-        let key = verdict.call_id.to_string();
-        self.land(&self.topics.verdicts(), partition, key.as_bytes(), &verdict.encode(), headers).await
-    }
-
-    /// Writes the copy of an event that waits in a tier, in the partition of its order.
-    pub async fn tier(&self, partition: i32, copy: TierCopy, span: &Span) -> Result<(), Broken> {
-        let topic = self.topics.events_retry(usize::try_from(copy.progress.tier).unwrap_or(1));
-        let event =
-            ConversionEvent { call: copy.event.call.clone(), lane: copy.event.lane, progress: Some(copy.progress) };
-        let mut headers = trace::inject(OwnedHeaders::new(), span);
-        if let Some(waits) = copy.verdict_partition {
-            headers = headers.insert(Header { key: VERDICT_PARTITION_HEADER, value: Some(&waits.to_string()) });
-        }
-        self.land(&topic, partition, copy.key.as_str().as_bytes(), &event.encode(), headers).await
+        Self(Arc::new(Shared { producer, dead_letters, topics, partitions, halt }))
     }
 
     /// Buries a message that nobody can read, and returns once that is acknowledged.
@@ -101,8 +69,61 @@ impl Publisher {
             offset = message.offset(),
             "a message goes to the dead letters"
         );
-        let buried = self.dead_letters.bury(Letter::of(message, reason)).await;
-        buried.map_err(|error| self.broke(&error))
+        let buried = self.0.dead_letters.bury(Letter::of(message, reason)).await;
+        buried.map_err(|error| self.0.broke(&error))
+    }
+}
+
+impl Writes for Publisher {
+    fn ledger(&self, partition: i32, key: Vec<u8>, record: &LedgerRecord) {
+        let (shared, payload) = (self.0.clone(), record.encode());
+        tokio::spawn(async move {
+            let topic = shared.topics.orders();
+            shared.land(&topic, partition, &key, &payload, OwnedHeaders::new()).await
+        });
+    }
+
+    fn record<'a>(&'a self, record: &'a CallRecord, span: &'a Span) -> BoxFuture<'a, Result<(), Broken>> {
+        self.0.record(record, span).boxed()
+    }
+
+    fn verdict<'a>(
+        &'a self,
+        partition: i32,
+        verdict: &'a Verdict,
+        span: &'a Span,
+    ) -> BoxFuture<'a, Result<(), Broken>> {
+        self.0.verdict(partition, verdict, span).boxed()
+    }
+
+    fn tier<'a>(&'a self, partition: i32, copy: TierCopy, span: &'a Span) -> BoxFuture<'a, Result<(), Broken>> {
+        self.0.tier(partition, copy, span).boxed()
+    }
+}
+
+impl Shared {
+    async fn record(&self, record: &CallRecord, span: &Span) -> Result<(), Broken> {
+        let call = record.call.call_id;
+        let partition = partition_of_call(call, self.partitions);
+        let headers = trace::inject(OwnedHeaders::new(), span);
+        self.land(&self.topics.records(), partition, call.to_string().as_bytes(), &record.encode(), headers).await
+    }
+
+    async fn verdict(&self, partition: i32, verdict: &Verdict, span: &Span) -> Result<(), Broken> {
+        let headers = trace::inject(OwnedHeaders::new(), span);
+        let key = verdict.call_id.to_string();
+        self.land(&self.topics.verdicts(), partition, key.as_bytes(), &verdict.encode(), headers).await
+    }
+
+    async fn tier(&self, partition: i32, copy: TierCopy, span: &Span) -> Result<(), Broken> {
+        let topic = self.topics.events_retry(usize::try_from(copy.progress.tier).unwrap_or(1));
+        let event =
+            ConversionEvent { call: copy.event.call.clone(), lane: copy.event.lane, progress: Some(copy.progress) };
+        let mut headers = trace::inject(OwnedHeaders::new(), span);
+        if let Some(waits) = copy.verdict_partition {
+            headers = headers.insert(Header { key: VERDICT_PARTITION_HEADER, value: Some(&waits.to_string()) });
+        }
+        self.land(&topic, partition, copy.key.as_str().as_bytes(), &event.encode(), headers).await
     }
 
     async fn land(

@@ -20,9 +20,10 @@ use crate::{
     assignment::Assignment,
     clock,
     group::{Change, Group},
+    inputs::Inputs,
     meta::{self, Client, ClientSettings, DirectoryChannels, Dispatcher, Limits},
     metrics,
-    owner::{Workshop, hold},
+    owner::Workshop,
     publish::Publisher,
     tail::Tail,
 };
@@ -42,8 +43,7 @@ pub async fn run(settings: Settings, worker: Worker) -> anyhow::Result<()> {
         // Nothing was begun, so there is nothing to drain.
         () = worker.shutdown.requested() => return Ok(()),
     };
-    let Prepared { shop, changes, halt, partitions } = prepared;
-    let group = shop.group.clone();
+    let Prepared { shop, group, changes, halt, partitions } = prepared;
     tokio::select! {
         () = Assignment::new(shop, partitions).follow(changes, worker.shutdown) => Ok(()),
         () = halt.cancelled() => Err(anyhow::anyhow!("going on would break what the forwarder promises: see the error before")),
@@ -55,6 +55,7 @@ pub async fn run(settings: Settings, worker: Worker) -> anyhow::Result<()> {
 /// Everything in place, and the group joined.
 struct Prepared {
     shop: Arc<Workshop>,
+    group: Arc<Group>,
     changes: mpsc::UnboundedReceiver<Change>,
     halt: CancellationToken,
     partitions: Dependency,
@@ -76,19 +77,20 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
     let dispatcher = dispatcher(settings, view)?;
     let (group, changes) = Group::join(config.clone(), &names, settings.instance.as_deref())?;
     let shop = Workshop {
-        publisher: Arc::new(publisher),
-        tail: Tail::start(&config, &names)?,
-        group,
+        publisher: Arc::new(publisher.clone()),
+        tail: Arc::new(Tail::start(&config, &names)?),
+        inputs: Arc::new(Inputs::new(group.clone(), publisher)),
+        group: group.clone(),
         dispatcher,
         tiers: settings.retry_delays.0.clone(),
         instance: settings.instance.clone().unwrap_or_else(|| format!("process {}", std::process::id())),
         partitions: map.per_order,
         window_ms: millis(settings.dedup_window.0),
         kept_ms: millis(ledger_kept(settings.dedup_window.0)),
-        hold: hold(settings.meta_timeout),
+        http_timeout: settings.meta_timeout,
         halt: halt.clone(),
     };
-    Ok(Prepared { shop: Arc::new(shop), changes, halt, partitions })
+    Ok(Prepared { shop: Arc::new(shop), group, changes, halt, partitions })
 }
 
 fn dispatcher(settings: &Settings, view: DirectoryView) -> anyhow::Result<Dispatcher> {

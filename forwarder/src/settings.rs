@@ -9,6 +9,9 @@ use worker::settings::{DedupWindow, KafkaSettings, LogSettings, Settings as Work
 
 use crate::tiers::Tiers;
 
+/// Rule 12 of the ledger: a drain waits for the last answer, and ends within the 25 s that it is given.
+const LONGEST_META_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Takes events from Kafka, asks the order ledger who may send, sends to Meta, and says what became of each call.
 #[derive(Debug, clap::Parser)]
 #[command(name = "capi-forwarder", version)]
@@ -66,8 +69,10 @@ impl WorkerSettings for Settings {
         if !matches!(self.meta_url.scheme(), "http" | "https") {
             faults.push(SettingsFault::new("CAPI_META_URL must begin with https:// (or http:// for a stand-in)"));
         }
-        if !(Duration::from_millis(100)..=Duration::from_mins(1)).contains(&self.meta_timeout) {
-            faults.push(SettingsFault::new("CAPI_META_TIMEOUT must be from 100ms to 1m"));
+        if !(Duration::from_millis(100)..=LONGEST_META_TIMEOUT).contains(&self.meta_timeout) {
+            faults.push(SettingsFault::new(
+                "CAPI_META_TIMEOUT must be from 100ms to 15s: a drain waits 5 s longer than it, and has 25 s in all",
+            ));
         }
         faults
     }

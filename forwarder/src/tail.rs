@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::{BoxFuture, FutureExt as _};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -16,6 +17,8 @@ use rdkafka::{
 };
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
 use tokio::sync::{Semaphore, mpsc};
+
+use crate::owner::kafka::ReadsLedger;
 
 /// Records that may be read ahead of the fold.
 const READ_AHEAD: usize = 4096;
@@ -43,7 +46,6 @@ enum Command {
 }
 
 /// The reader of the orders topic. It ends with the last handle.
-#[derive(Clone)]
 pub struct Tail {
     commands: std_mpsc::Sender<Command>,
     config: ClientConfig,
@@ -69,18 +71,6 @@ impl Tail {
         Ok(Self { commands, config, topic, fetches: Arc::new(Semaphore::new(FETCHES)) })
     }
 
-    /// Follows a partition from an offset. A slow receiver holds up the other partitions: it must only fold.
-    pub fn follow(&self, partition: i32, from: i64) -> mpsc::Receiver<LedgerRead> {
-        let (to, reads) = mpsc::channel(READ_AHEAD);
-        self.command(Command::Follow { partition, from, to });
-        reads
-    }
-
-    /// Stops following a partition.
-    pub fn leave(&self, partition: i32) {
-        self.command(Command::Leave { partition });
-    }
-
     fn command(&self, command: Command) {
         if self.commands.send(command).is_err() {
             tracing::error!("the reader of the orders topic is gone");
@@ -89,7 +79,7 @@ impl Tail {
 
     /// Fetches the credit at an offset again, with Meta's answer, which memory does not keep. `None` where compaction
     /// took it; a Kafka that is away is waited for.
-    pub async fn accepted_at(&self, partition: i32, offset: i64) -> Option<Accepted> {
+    async fn fetch_accepted(&self, partition: i32, offset: i64) -> Option<Accepted> {
         let _turn = self.fetches.acquire().await.ok()?;
         loop {
             let (config, topic) = (self.config.clone(), self.topic.clone());
@@ -99,6 +89,23 @@ impl Tail {
                 Err(error) => tracing::warn!(%error, partition, offset, "a credit cannot be read again now"),
             }
         }
+    }
+}
+
+impl ReadsLedger for Tail {
+    /// A slow receiver holds up the other partitions: it must only fold.
+    fn follow(&self, partition: i32, from: i64) -> mpsc::Receiver<LedgerRead> {
+        let (to, reads) = mpsc::channel(READ_AHEAD);
+        self.command(Command::Follow { partition, from, to });
+        reads
+    }
+
+    fn leave(&self, partition: i32) {
+        self.command(Command::Leave { partition });
+    }
+
+    fn accepted_at(&self, partition: i32, offset: i64) -> BoxFuture<'_, Option<Accepted>> {
+        self.fetch_accepted(partition, offset).boxed()
     }
 }
 

@@ -231,7 +231,7 @@ fn check_counts(specs: &[TopicSpec], counts: &BTreeMap<String, i32>, topics: &To
 /// What is dropped too early is lost: an order that was accepted, a business. The other settings are a matter of speed
 /// and room, which an operator may change.
 fn check_settings(spec: &TopicSpec, found: &BTreeMap<String, String>) -> Result<(), TopicFault> {
-    let rested_on = |name: &str| matches!(name, "cleanup.policy" | "retention.ms");
+    let rested_on = |name: &str| matches!(name, "cleanup.policy" | "retention.ms" | "min.compaction.lag.ms");
     for (name, expected) in spec.settings.iter().filter(|(name, _)| rested_on(name)) {
         let is = found.get(*name).map_or("", String::as_str);
         if !same_list(is, expected) {
@@ -330,6 +330,7 @@ mod tests {
             ("t.orders", "retention.ms", "-1"),
             ("t.orders", "cleanup.policy", "delete"),
             ("t.orders", "cleanup.policy", "compact"),
+            ("t.orders", "min.compaction.lag.ms", "0"),
             ("t.directory", "cleanup.policy", "delete"),
         ] {
             let changed = check_topic(topic, |found| {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
 use schemas::{
     LedgerRecord,
     ledger::{CLAIM_KEY, Claim},
@@ -17,13 +16,12 @@ use crate::{
     clock,
     group::Confirmation,
     hand::{Hand, Stage},
-    lanes,
     ledger::Ledger,
     metrics,
     tenure::Tenure,
 };
 
-use super::{Mail, Owner};
+use super::{Mail, Owner, hold};
 
 /// What this process is to the partition.
 pub(super) enum Role {
@@ -113,7 +111,7 @@ impl Owner {
         }
         match &self.role {
             Role::Claiming { tenure, claim } if *claim == read.claim_id => {
-                let (tenure, hold_until) = (tenure.clone(), Instant::now() + self.shop.hold);
+                let (tenure, hold_until) = (tenure.clone(), Instant::now() + hold(self.shop.http_timeout));
                 self.role = Role::Confirming { tenure: tenure.clone(), epoch: offset, hold_until };
                 self.ask_group(tenure, offset);
             }
@@ -136,7 +134,11 @@ impl Owner {
     /// The group decides who is right: only a confirmed tenure claims again.
     fn claim_again(&mut self, tenure: Arc<Tenure>) {
         // The confirmation that follows finds no claim of its own read since, and writes one.
-        self.role = Role::Confirming { tenure: tenure.clone(), epoch: -1, hold_until: Instant::now() + self.shop.hold };
+        self.role = Role::Confirming {
+            tenure: tenure.clone(),
+            epoch: -1,
+            hold_until: Instant::now() + hold(self.shop.http_timeout),
+        };
         self.ask_group(tenure, -1);
     }
 
@@ -171,7 +173,7 @@ impl Owner {
         self.role = Role::Owning { tenure, epoch, hold_until };
         self.ready.send_replace(true);
         if self.arrivals.is_none() && !self.draining {
-            self.open_lanes();
+            self.open_inputs();
         }
         self.forget_unread_intents();
         self.repair();
@@ -190,19 +192,16 @@ impl Owner {
         }
     }
 
-    fn open_lanes(&mut self) {
+    fn open_inputs(&mut self) {
         let (to, arrivals) = mpsc::unbounded_channel();
         self.arrivals = Some(arrivals);
-        let (shop, partition, before) = (self.shop.clone(), self.partition, self.lanes.take());
-        self.lanes = Some(tokio::spawn(async move {
+        let (shop, partition, before) = (self.shop.clone(), self.partition, self.reading.take());
+        self.reading = Some(tokio::spawn(async move {
             // A queue that goes takes the wake-ups of its partition with it: the old ones have to be gone first.
             if let Some(before) = before {
                 let _ = before.await;
             }
-            let read = |queue| lanes::read(queue, shop.publisher.clone(), to.clone());
-            let lanes = join_all(shop.group.queues(partition).into_iter().map(read));
-            shop.group.resume(partition);
-            lanes.await;
+            shop.inputs.read(partition, to).await;
         }));
     }
 
@@ -226,8 +225,8 @@ impl Owner {
 
     fn stop_taking(&mut self) {
         self.arrivals = None;
-        if let Some(lanes) = &self.lanes {
-            lanes.abort();
+        if let Some(reading) = &self.reading {
+            reading.abort();
         }
         self.waiting.clear();
         self.held.clear();

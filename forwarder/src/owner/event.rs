@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     clock,
     hand::{Hand, Stage, Token},
-    lanes::{Arrival, Input},
+    inputs::{Arrival, Input},
     ledger::{Decision, decide},
     meta::OverShare,
     metrics,
@@ -43,6 +43,10 @@ impl Owner {
     pub(super) fn consider(&mut self, token: Token) {
         let Some(hand) = self.hands.get(&token) else { return };
         let Role::Owning { epoch, hold_until, .. } = self.role else { return self.wait(token) };
+        // The callback ended the tenure, and its mail is not here yet: an intent would only be refused, over and over.
+        if !hand.tenure.may_send_now() {
+            return self.wait(token);
+        }
         // A repair that is on its way would take back an intent that lands before it.
         if self.void.get(&hand.order).is_some_and(|void| void.written) {
             return self.wait(token);

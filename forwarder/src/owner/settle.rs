@@ -10,7 +10,7 @@ use schemas::{
 use crate::{
     clock,
     hand::{Hand, Stage, Token},
-    lanes::Input,
+    inputs::Input,
     metrics,
     outcome::Ending,
     publish::TierCopy,

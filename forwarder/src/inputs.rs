@@ -1,9 +1,10 @@
 //! The inputs of a partition: both lanes and the delay tiers, each read by a task of its own. Back-pressure is the
-//! absence of polling: a lane takes room for an event before it reads it, so what is in hand is bounded in number and
-//! in bytes, and a lane that is full holds up no other.
+//! absence of polling: an input takes room for an event before it reads it, so what is in hand is bounded in number and
+//! in bytes, and an input that is full holds up no other.
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt as _, join_all};
 use rdkafka::{
     Message as _,
     message::{BorrowedMessage, Headers as _},
@@ -12,11 +13,17 @@ use schemas::{ConversionEvent, Message as _, OrderKey, Topics, event::VERDICT_PA
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::Span;
 
-use crate::{clock, group::LaneQueue, metrics, publish::Publisher};
+use crate::{
+    clock,
+    group::{Group, InputQueue},
+    metrics,
+    owner::kafka::ReadsEvents,
+    publish::Publisher,
+};
 
-/// Events that one lane of one partition may have in hand.
+/// Events that one input of one partition may have in hand.
 const ROOM_EVENTS: usize = 2_000;
-/// Bytes of events that one lane of one partition may have in hand.
+/// Bytes of events that one input of one partition may have in hand.
 const ROOM_BYTES: usize = 4 << 20;
 
 /// A topic that events come from.
@@ -60,14 +67,72 @@ impl Input {
     }
 }
 
-/// The room that an event takes from the moment it is read until it is done.
+/// The place that an event takes in its input's room, from the moment it is read until it is done.
 #[derive(Debug)]
-pub struct Room {
+pub struct Place {
     _number: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
 
-/// What a lane hands over, in the order of its offsets.
+#[cfg(test)]
+impl Place {
+    /// A place in a room of its own.
+    pub(crate) fn free() -> Self {
+        let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Self { _number: permit(), _bytes: permit() }
+    }
+}
+
+/// How much of one input of one partition may be in hand.
+struct Room {
+    number: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { number: Arc::new(Semaphore::new(ROOM_EVENTS)), bytes: Arc::new(Semaphore::new(ROOM_BYTES)) }
+    }
+
+    /// Waits for room for one event more, before it is read. `None` never happens: a room does not close.
+    async fn one_more(&self) -> Option<OwnedSemaphorePermit> {
+        self.number.clone().acquire_owned().await.ok()
+    }
+
+    /// Waits for room for the bytes of an event that was read. An empty room takes an event of any size.
+    async fn of_size(&self, number: OwnedSemaphorePermit, bytes: usize) -> Option<Place> {
+        let share = u32::try_from(bytes.min(ROOM_BYTES)).unwrap_or(u32::MAX);
+        let bytes = self.bytes.clone().acquire_many_owned(share).await.ok()?;
+        Some(Place { _number: number, _bytes: bytes })
+    }
+}
+
+/// Reads the inputs of this process's partitions.
+pub struct Inputs {
+    group: Arc<Group>,
+    publisher: Publisher,
+}
+
+impl Inputs {
+    /// What cannot be read goes to the dead letters through `publisher`.
+    pub fn new(group: Arc<Group>, publisher: Publisher) -> Self {
+        Self { group, publisher }
+    }
+}
+
+impl ReadsEvents for Inputs {
+    fn read(&self, partition: i32, to: mpsc::UnboundedSender<Arrival>) -> BoxFuture<'_, ()> {
+        async move {
+            let read = |queue| read(queue, &self.publisher, to.clone());
+            let inputs = join_all(self.group.queues(partition).into_iter().map(read));
+            self.group.resume(partition);
+            inputs.await;
+        }
+        .boxed()
+    }
+}
+
+/// What an input hands over, in the order of its offsets.
 #[derive(Debug)]
 pub enum Arrival {
     /// An event that is due.
@@ -99,14 +164,14 @@ pub struct Arrived {
     /// The call's span here, which continues the producer's.
     pub span: Span,
     /// Given back when the event is done.
-    pub room: Room,
+    pub place: Place,
 }
 
 /// Reads one input until the receiver is gone: the room, the message, its due time, then the hand-over.
-pub async fn read(queue: LaneQueue, publisher: Arc<Publisher>, to: mpsc::UnboundedSender<Arrival>) {
-    let (number, bytes) = (Arc::new(Semaphore::new(ROOM_EVENTS)), Arc::new(Semaphore::new(ROOM_BYTES)));
+async fn read(queue: InputQueue, publisher: &Publisher, to: mpsc::UnboundedSender<Arrival>) {
+    let room = Room::new();
     loop {
-        let Ok(number) = number.clone().acquire_owned().await else { return };
+        let Some(number) = room.one_more().await else { return };
         let message = match queue.messages.recv().await {
             Ok(message) => message,
             Err(error) => {
@@ -115,10 +180,8 @@ pub async fn read(queue: LaneQueue, publisher: Arc<Publisher>, to: mpsc::Unbound
             }
         };
         let size = message.payload_len() + message.key_len();
-        let share = u32::try_from(size.min(ROOM_BYTES)).unwrap_or(u32::MAX);
-        let Ok(bytes) = bytes.clone().acquire_many_owned(share).await else { return };
-        let room = Room { _number: number, _bytes: bytes };
-        let Some(arrival) = arrival(queue.input, &message, room, &publisher).await else { return };
+        let Some(place) = room.of_size(number, size).await else { return };
+        let Some(arrival) = arrival(queue.input, &message, place, publisher).await else { return };
         if let Arrival::Event(arrived) = &arrival {
             wait_until_due(&arrived.event).await;
         }
@@ -128,7 +191,7 @@ pub async fn read(queue: LaneQueue, publisher: Arc<Publisher>, to: mpsc::Unbound
     }
 }
 
-async fn arrival(input: Input, message: &BorrowedMessage<'_>, room: Room, publisher: &Publisher) -> Option<Arrival> {
+async fn arrival(input: Input, message: &BorrowedMessage<'_>, place: Place, publisher: &Publisher) -> Option<Arrival> {
     let event = match ConversionEvent::decode(message.payload().unwrap_or_default()) {
         Ok(event) => Arc::new(event),
         Err(error) => {
@@ -148,7 +211,7 @@ async fn arrival(input: Input, message: &BorrowedMessage<'_>, room: Room, publis
         verdict_partition: verdict_partition(message),
         bytes: message.payload_len(),
         span,
-        room,
+        place,
     })))
 }
 
@@ -160,5 +223,43 @@ fn verdict_partition(message: &BorrowedMessage<'_>) -> Option<i32> {
 async fn wait_until_due(event: &ConversionEvent) {
     if let Some(progress) = &event.progress {
         tokio::time::sleep(clock::until(progress.not_before)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const A_WHILE: Duration = Duration::from_secs(60);
+
+    async fn place(room: &Room, bytes: usize) -> Option<Place> {
+        let taken = async { room.of_size(room.one_more().await?, bytes).await };
+        timeout(A_WHILE, taken).await.ok().flatten()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_input_is_bounded_in_events_and_holds_up_no_other() {
+        let (room, other) = (Room::new(), Room::new());
+        let mut places = Vec::new();
+        for _ in 0..ROOM_EVENTS {
+            places.push(place(&room, 1).await.unwrap());
+        }
+        assert!(place(&room, 1).await.is_none());
+        assert!(place(&other, 1).await.is_some());
+        places.pop();
+        assert!(place(&room, 1).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_input_is_bounded_in_bytes_and_takes_an_event_of_any_size() {
+        let room = Room::new();
+        let large = place(&room, 2 * ROOM_BYTES).await.unwrap();
+        assert!(place(&room, 1).await.is_none());
+        drop(large);
+        assert!(place(&room, ROOM_BYTES).await.is_some());
     }
 }

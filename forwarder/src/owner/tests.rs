@@ -1,0 +1,238 @@
+//! The owner against a scripted Kafka and Meta, with time paused.
+
+mod world;
+
+use std::{sync::Arc, time::Duration};
+
+use schemas::{Call, CallId, ConversionStatus, LedgerRecord, OrderKey, ledger::Intent};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Mail, hold};
+use crate::{clock, group::Confirmation, meta::Class, tenure::Tenure};
+use world::{Ack, HTTP_TIMEOUT, PARTITION, Stage, World, call, moments};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn refusals(world: &World) -> usize {
+    world.log().iter().filter(|record| matches!(record, LedgerRecord::Refused(_))).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_before_its_intent_is_read_back() {
+    let stage = Stage::owning().await;
+    stage.world.hold_log();
+    stage.arrive(0, call("a")).await;
+    sleep(SECOND * 60).await;
+    assert_eq!(stage.world.requests(), 0);
+    stage.world.land();
+    moments().await;
+    assert_eq!(stage.world.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_settled_before_its_result_is_read_back() {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(None);
+    stage.arrive(0, call("a")).await;
+    stage.world.hold_log();
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(SECOND * 60).await;
+    assert_eq!((stage.world.rows().len(), stage.world.verdicts(), stage.committed()), (0, 0, None));
+    stage.world.land();
+    moments().await;
+    assert_eq!((stage.world.rows().len(), stage.world.verdicts(), stage.committed()), (1, 1, Some(1)));
+}
+
+/// Invariant 2: as long as one acknowledgement is missing, the offset stays.
+async fn an_offset_stays_without(ack: Ack, meta: Class) {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(Some(meta));
+    stage.world.hold_back(ack);
+    stage.arrive(0, call("a")).await;
+    sleep(SECOND * 60).await;
+    assert_eq!((stage.world.rows().len(), stage.committed()), (1, None));
+    stage.world.release();
+    moments().await;
+    assert_eq!(stage.committed(), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_stays_without_the_acknowledgement_of_its_row() {
+    an_offset_stays_without(Ack::Record, Class::Accepted).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_stays_without_the_acknowledgement_of_its_verdict() {
+    an_offset_stays_without(Ack::Verdict, Class::Accepted).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_stays_without_the_acknowledgement_of_its_tier_copy() {
+    an_offset_stays_without(Ack::Tier, Class::Unknown).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_consumed_before_the_claim_is_confirmed() {
+    let stage = Stage::assigned().await;
+    sleep(SECOND * 60).await;
+    assert!(!stage.world.is_consuming());
+    stage.group_says(Confirmation::Accepted).await;
+    assert!(stage.world.is_consuming());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_answer_of_the_group_confirms_no_newer_claim() {
+    let stage = Stage::assigned().await;
+    stage.world.foreign_claim();
+    moments().await;
+    assert_eq!(stage.world.questions(), 2);
+    stage.group_says(Confirmation::Accepted).await;
+    assert!(!stage.world.is_consuming());
+    // The second answer makes it claim again; the third confirms that claim.
+    stage.group_says(Confirmation::Accepted).await;
+    assert!(!stage.world.is_consuming());
+    stage.group_says(Confirmation::Accepted).await;
+    assert!(stage.world.is_consuming());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_claim_stops_sending_until_the_group_confirms() {
+    let stage = Stage::owning().await;
+    stage.world.foreign_claim();
+    moments().await;
+    stage.arrive(0, call("a")).await;
+    sleep(SECOND * 60).await;
+    assert_eq!(stage.world.requests(), 0);
+    stage.group_says(Confirmation::Accepted).await;
+    assert_eq!(stage.world.requests(), 0, "the new claim is not confirmed yet");
+    stage.group_says(Confirmation::Accepted).await;
+    assert_eq!((stage.world.requests(), stage.committed()), (1, Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_confirmation_drops_the_partition() {
+    let stage = Stage::owning().await;
+    stage.world.foreign_claim();
+    moments().await;
+    stage.group_says(Confirmation::Refused).await;
+    assert!(!stage.tenure.is_live());
+    assert!(!stage.world.is_consuming());
+    assert!(!*stage.owner.ready.borrow());
+}
+
+/// Rule 8: a permission belongs to one claim.
+#[tokio::test(start_paused = true)]
+async fn what_was_fenced_stays_fenced_when_a_later_claim_is_confirmed() {
+    let tenure = Tenure::new(PARTITION);
+    tenure.confirm();
+    let before = tenure.may_send();
+    tenure.fence();
+    tenure.confirm();
+    assert!(!before.load(std::sync::atomic::Ordering::SeqCst));
+    assert!(tenure.may_send_now());
+    tenure.revoke();
+    tenure.confirm();
+    assert!(!tenure.may_send_now(), "a tenure that is over is confirmed by nothing");
+}
+
+fn open_of_another(world: &World, call: &Call) {
+    let epoch = world.foreign_claim();
+    let intent = Intent { epoch, call: CallId::now(), overrides: 0, listed: vec![], at: clock::now_ms() };
+    world.append(&OrderKey::of(call), LedgerRecord::Intent(intent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_owner_left_open_is_held_for_t_and_others_go_on() {
+    let held = call("held");
+    let began = Instant::now();
+    let stage = Stage::after(|world| open_of_another(world, &held)).await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.arrive(0, held).await;
+    stage.arrive(1, call("other")).await;
+    assert_eq!(stage.world.requests(), 1, "only the other order goes on");
+    sleep_until(began + hold(HTTP_TIMEOUT) - SECOND / 10).await;
+    assert_eq!(stage.world.requests(), 1);
+    sleep(SECOND / 5).await;
+    assert_eq!(stage.world.requests(), 2);
+    let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
+    assert_eq!(marks, [false, true]);
+    assert_eq!(stage.committed(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_leaves_the_intent_open_and_goes_to_a_tier() {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(None);
+    stage.arrive(0, call("a")).await;
+    sleep(SECOND * 60).await;
+    assert_eq!((stage.world.copies(), refusals(&stage.world), stage.committed()), (1, 0, Some(1)));
+    assert_eq!(stage.world.rows()[0].outcome.conversion_status, ConversionStatus::Pending);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_keeps_the_mark() {
+    let stage = Stage::owning().await;
+    let retried = call("a");
+    stage.world.meta_says(None);
+    stage.arrive(0, retried.clone()).await;
+    sleep(SECOND * 60).await;
+    stage.world.meta_says(Some(Class::BadClick));
+    stage.arrive(1, retried).await;
+    sleep(SECOND * 60).await;
+    let another = call("a");
+    stage.world.meta_says(Some(Class::Accepted));
+    stage.arrive(2, another).await;
+    sleep(SECOND).await;
+    let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
+    assert_eq!(marks.last(), Some(&true), "the order's list outlives a tier and a refusal");
+    assert!(marks[1], "the retried call is on it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_lets_calls_finish_and_commits_nothing() {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(None);
+    stage.arrive(0, call("a")).await;
+    stage.tenure.revoke();
+    stage.tell(Mail::Revoked).await;
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(SECOND).await;
+    assert!(matches!(stage.world.log().last(), Some(LedgerRecord::Accepted(_))));
+    assert_eq!((stage.world.rows().len(), stage.world.verdicts(), stage.committed()), (1, 1, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_after_a_revocation() {
+    let stage = Stage::owning().await;
+    stage.world.hold_log();
+    stage.arrive(0, call("a")).await;
+    stage.tenure.revoke();
+    stage.world.let_land();
+    sleep(SECOND * 60).await;
+    assert_eq!((stage.world.requests(), stage.committed()), (0, None));
+    assert_eq!(refusals(&stage.world), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_stays_is_not_restored_again() {
+    let stage = Stage::owning().await;
+    stage.arrive(0, call("a")).await;
+    stage.tenure.revoke();
+    stage.tell(Mail::Revoked).await;
+    stage.tell(Mail::Assigned(Arc::new(Tenure::new(PARTITION)))).await;
+    assert_eq!(stage.world.followed_from(), [0], "its log was followed all the time");
+    stage.tell(Mail::Gone).await;
+    stage.tell(Mail::Assigned(Arc::new(Tenure::new(PARTITION)))).await;
+    assert_eq!(stage.world.followed_from(), [0, 0], "what was another's is restored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_with_the_last_answer_and_lets_it_be_committed() {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(None);
+    stage.arrive(0, call("a")).await;
+    let (drained, wait) = tokio::sync::oneshot::channel();
+    stage.tell(Mail::Drain(drained)).await;
+    assert!(tokio::time::timeout(super::drain(HTTP_TIMEOUT), wait).await.is_ok());
+    assert_eq!(stage.committed(), Some(1));
+}
