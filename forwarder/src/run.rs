@@ -38,6 +38,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub async fn run(settings: Settings, worker: Worker) -> anyhow::Result<()> {
     metrics::describe();
     meta::metrics::describe();
+    settings.kafka.write_schemas.settle();
     let prepared = tokio::select! {
         prepared = prepare(&settings, &worker) => prepared?,
         // Nothing was begun, so there is nothing to drain.

@@ -131,6 +131,7 @@ struct Walk<'s> {
 impl Walk<'_> {
     async fn settle(&self, body: Body) -> Settled {
         let mut call = Call::blank(self.arrival.call_id, self.arrival.received_at);
+        env!("CARGO_PKG_VERSION").clone_into(&mut call.release);
         match self.check(body, &mut call).await {
             Ok(()) => self.forward(call).await.unwrap_or_else(Settled::from),
             Err(Stop::Unrecorded(failure)) => failure.into(),

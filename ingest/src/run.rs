@@ -78,6 +78,7 @@ pub enum RunError {
 /// Where the worker cannot start, or cannot go on.
 pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
     metrics::describe();
+    settings.kafka.write_schemas.settle();
     let kafka = Kafka { config: settings.kafka.client()?, topics: settings.kafka.topics(), health: worker.health };
     let (drain, failed, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let service = Arc::new(Service::new(kafka.follow_directory()?, settings.terms(), drain.clone()));

@@ -54,6 +54,7 @@ pub struct CallRow {
     #[serde(serialize_with = "raw")]
     body: Vec<u8>,
     version: u64,
+    release: String,
 }
 
 /// `Decimal(38, 6)`: a count of millionths in 128 bits.
@@ -119,6 +120,7 @@ impl CallRow {
             total_ms: outcome.total_ms,
             body: call.body,
             version,
+            release: call.release,
         };
         for item in call.contents {
             row.contents_id.push(item.id);
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_fields_are_the_columns_in_order() {
-        let columns: Vec<_> = CALLS_COLUMNS.iter().map(|(name, _)| *name).chain(["version"]).collect();
+        let columns: Vec<_> = CALLS_COLUMNS.iter().map(|(name, _)| *name).chain(["version", "release"]).collect();
         assert_eq!(CallRow::COLUMN_NAMES, columns.as_slice());
         assert_eq!(TABLE_ONLY_COLUMNS[0].0, "version");
     }

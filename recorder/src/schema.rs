@@ -40,7 +40,7 @@ macro_rules! migrations {
 pub(crate) const MIGRATIONS_TABLE: &str = include_str!("../migrations/0000_migrations.sql");
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: &[Migration] = migrations![1 "0001_call_records"];
+pub(crate) const MIGRATIONS: &[Migration] = migrations![1 "0001_call_records", 2 "0002_release"];
 
 macro_rules! views {
     ($($name:literal),+ $(,)?) => {
@@ -87,7 +87,16 @@ impl Views {
     pub(crate) fn label(&self) -> String {
         let queries: Vec<String> = self.queries().map(|(_, query)| query).collect();
         let parts: Vec<&str> = queries.iter().map(String::as_str).collect();
-        format!("capi views {}, deduplication window {} s", &checksum(&parts)[..16], self.window.as_secs())
+        format!("capi views {}, {}", &checksum(&parts)[..16], self.window_label())
+    }
+
+    /// Whether a view with this label is for the same window, whatever its query.
+    pub(crate) fn same_window(&self, label: &str) -> bool {
+        label.split_once(", ").is_some_and(|(_, window)| window == self.window_label())
+    }
+
+    fn window_label(&self) -> String {
+        format!("deduplication window {} s", self.window.as_secs())
     }
 
     fn queries(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
@@ -153,7 +162,8 @@ pub(crate) const CALLS_COLUMNS: &[(&str, &str)] = &[
 ];
 
 /// What the table has beyond those.
-pub(crate) const TABLE_ONLY_COLUMNS: &[(&str, &str)] = &[("version", "UInt64"), ("day", "Date")];
+pub(crate) const TABLE_ONLY_COLUMNS: &[(&str, &str)] =
+    &[("version", "UInt64"), ("day", "Date"), ("release", "LowCardinality(String)")];
 
 #[cfg(test)]
 mod tests {
@@ -172,16 +182,32 @@ mod tests {
     #[test]
     fn a_released_migration_is_not_changed() {
         // A change here would leave every database that was set up before it without it: add a migration instead.
-        let released = [("0001_call_records", "97941eeca7acb2896f30248de39587ff9780284fd2ae0e708a175e23124a07da")];
+        let released = [
+            ("0001_call_records", "97941eeca7acb2896f30248de39587ff9780284fd2ae0e708a175e23124a07da"),
+            ("0002_release", "b86a5d04dbc9ea82472293403adf482d1365e2629c5474cf68e647e2d40ac062"),
+        ];
         for (migration, (name, checksum)) in MIGRATIONS.iter().zip(released) {
             assert_eq!((migration.name, migration.checksum().as_str()), (name, checksum));
         }
     }
 
     #[test]
+    fn views_change_with_a_migration() {
+        // By the last migration a recorder of the release before sees that views it does not know are of a newer
+        // release, and starts. A change here needs a migration, if only `SELECT 1`, and a line of its own.
+        let released = [("0002_release", "bc14823b7c2e496e")];
+        let newest = MIGRATIONS.last().map(|migration| migration.name);
+        let views = Views::new(DAY).label();
+        assert_eq!(released.last().map(|(name, _)| *name), newest);
+        assert!(released.last().is_some_and(|(_, checksum)| views.contains(checksum)), "{views}");
+    }
+
+    #[test]
     fn the_window_stands_in_the_views_and_in_their_label() {
         let (four_weeks, one_week) = (Views::new(28 * DAY), Views::new(7 * DAY));
         assert_ne!(four_weeks.label(), one_week.label());
+        let later = one_week.label().replace("capi views ", "capi views 0");
+        assert!(one_week.same_window(&later) && !four_weeks.same_window(&later) && !one_week.same_window(""));
         let text: String = one_week.statements().collect();
         assert!(text.contains("604800000") && !text.contains("{window_ms}"), "{text}");
     }

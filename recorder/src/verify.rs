@@ -1,5 +1,9 @@
 //! What ClickHouse has, checked at boot: a recorder refuses to start where tables or views are not as this release and
 //! this window need them, and waits where ClickHouse is away.
+//!
+//! `capi setup` of the next release comes before its recorders. Until they are all there, those of this release go on
+//! and may start again: the table may have further columns that fill themselves, and the views are the next release's,
+//! as long as the window is the same.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -10,7 +14,7 @@ use worker::health::Dependency;
 
 use crate::{
     clickhouse::{Fault, answered, server},
-    schema::{CALL_RECORDS, CALLS, CALLS_COLUMNS, TABLE_ONLY_COLUMNS, Views},
+    schema::{CALL_RECORDS, CALLS, CALLS_COLUMNS, MIGRATIONS, TABLE_ONLY_COLUMNS, Views},
     settings::{ClickHouseSettings, Database},
 };
 
@@ -66,41 +70,72 @@ pub async fn verify(settings: &ClickHouseSettings, window: Duration, health: &De
 
 /// One look: a fault where ClickHouse did not answer, else what it said.
 async fn look(client: &Client, database: &Database, window: Duration) -> Result<Result<(), SchemaFault>, Fault> {
-    let mut found = columns(client, database).await?;
-    let table: Vec<_> = CALLS_COLUMNS.iter().chain(TABLE_ONLY_COLUMNS).copied().collect();
-    for (name, expected) in [(CALL_RECORDS, table.as_slice()), (CALLS, CALLS_COLUMNS)] {
-        let found = found.remove(name).unwrap_or_default();
-        if let Some(difference) = difference(&found, expected) {
-            return Ok(Err(SchemaFault::Columns { table: name, difference }));
-        }
+    let columns = columns(client, database).await?;
+    let table = columns.get(CALL_RECORDS).map(Vec::as_slice).unwrap_or_default();
+    if let Some(difference) = obstacle(table) {
+        return Ok(Err(SchemaFault::Columns { table: CALL_RECORDS, difference }));
     }
-    let (found, expected) = (labels(client, database).await?, Views::new(window).label());
+    let (found, views) = (labels(client, database).await?, Views::new(window));
+    let is_newer = is_newer(client, database).await?;
+    let calls = columns.get(CALLS).map(Vec::as_slice).unwrap_or_default();
+    if let Some(difference) = difference(calls, CALLS_COLUMNS).filter(|_| !is_newer || calls.is_empty()) {
+        return Ok(Err(SchemaFault::Columns { table: CALLS, difference }));
+    }
+    let expected = views.label();
     for view in Views::names() {
         let found = found.get(view).cloned().unwrap_or_default();
-        if found != expected {
+        if found != expected && !(is_newer && views.same_window(&found)) {
             return Ok(Err(SchemaFault::View { view, found, expected }));
         }
     }
     Ok(Ok(()))
 }
 
-#[derive(Deserialize, clickhouse::Row)]
+/// Whether a newer release has set the database up: it then has a migration that this one does not know.
+async fn is_newer(client: &Client, database: &Database) -> Result<bool, Fault> {
+    let query = format!("SELECT max(number) FROM {database}.migrations");
+    let newest: u32 = answered(client.query_raw(&query).fetch_one()).await?;
+    Ok(MIGRATIONS.iter().all(|migration| migration.number < newest))
+}
+
+#[derive(Clone, Debug, Deserialize, clickhouse::Row)]
 struct Column {
     table: String,
     name: String,
     r#type: String,
+    default_kind: String,
 }
 
 /// The columns of every table, in order.
-async fn columns(client: &Client, database: &Database) -> Result<BTreeMap<String, Vec<(String, String)>>, Fault> {
-    let query =
-        format!("SELECT table, name, type FROM system.columns WHERE database = '{database}' ORDER BY table, position");
+async fn columns(client: &Client, database: &Database) -> Result<BTreeMap<String, Vec<Column>>, Fault> {
+    let query = format!(
+        "SELECT table, name, type, default_kind FROM system.columns WHERE database = '{database}' ORDER BY table, position"
+    );
     let columns: Vec<Column> = answered(client.query_raw(&query).fetch_all()).await?;
     let mut tables = BTreeMap::<_, Vec<_>>::new();
     for column in columns {
-        tables.entry(column.table).or_default().push((column.name, column.r#type));
+        tables.entry(column.table.clone()).or_default().push(column);
     }
     Ok(tables)
+}
+
+/// What keeps rows out of the table, in words. Rows name their columns, so that others may stand between them.
+fn obstacle(found: &[Column]) -> Option<String> {
+    if found.is_empty() {
+        return Some("it does not exist".into());
+    }
+    let mut ours = CALLS_COLUMNS.iter().chain(TABLE_ONLY_COLUMNS);
+    let wrong = |(name, kind): &(&str, &str)| match found.iter().find(|column| column.name == *name) {
+        None => Some(format!("it lacks {name}")),
+        Some(column) if column.r#type != *kind => Some(format!("it has {name} {} instead of {kind}", column.r#type)),
+        Some(_) => None,
+    };
+    let is_ours = |column: &Column| CALLS_COLUMNS.iter().chain(TABLE_ONLY_COLUMNS).any(|(name, _)| column.name == *name);
+    let unfilled = |column: &&Column| column.default_kind.is_empty() && !is_ours(column);
+    ours.find_map(wrong).or_else(|| {
+        let column = found.iter().find(unfilled)?;
+        Some(format!("it has the further column {} without a default", column.name))
+    })
 }
 
 #[derive(Deserialize, clickhouse::Row)]
@@ -117,11 +152,11 @@ pub(crate) async fn labels(client: &Client, database: &Database) -> Result<BTree
 }
 
 /// The first difference, in words.
-fn difference(found: &[(String, String)], expected: &[(&str, &str)]) -> Option<String> {
+fn difference(found: &[Column], expected: &[(&str, &str)]) -> Option<String> {
     if found.is_empty() {
         return Some("it does not exist".into());
     }
-    let mut found = found.iter().map(|(name, kind)| (name.as_str(), kind.as_str()));
+    let mut found = found.iter().map(|column| (column.name.as_str(), column.r#type.as_str()));
     let mut expected = expected.iter().copied();
     loop {
         let (found, expected) = (found.next(), expected.next());
@@ -147,8 +182,36 @@ fn difference(found: &[(String, String)], expected: &[(&str, &str)]) -> Option<S
 mod tests {
     use super::*;
 
-    fn found(columns: &[(&str, &str)]) -> Vec<(String, String)> {
-        columns.iter().map(|(name, kind)| ((*name).into(), (*kind).into())).collect()
+    fn column(name: &str, kind: &str, default_kind: &str) -> Column {
+        let (table, default_kind) = ("t".into(), default_kind.into());
+        Column { table, name: name.into(), r#type: kind.into(), default_kind }
+    }
+
+    fn found(columns: &[(&str, &str)]) -> Vec<Column> {
+        columns.iter().map(|(name, kind)| column(name, kind, "")).collect()
+    }
+
+    #[test]
+    fn a_table_may_have_further_columns_that_fill_themselves() {
+        let mut table = found(&[TABLE_ONLY_COLUMNS, CALLS_COLUMNS].concat());
+        assert_eq!(obstacle(&table), None);
+        table.insert(1, column("later", "String", "DEFAULT"));
+        assert_eq!(obstacle(&table), None);
+        table.push(column("unfilled", "String", ""));
+        assert_eq!(obstacle(&table).unwrap(), "it has the further column unfilled without a default");
+    }
+
+    #[test]
+    fn a_table_needs_every_column_of_a_row() {
+        let all = [CALLS_COLUMNS, TABLE_ONLY_COLUMNS].concat();
+        for (at, (name, _)) in all.iter().enumerate() {
+            let mut table = found(&all);
+            table[at].r#type = "Point".into();
+            assert!(obstacle(&table).unwrap().starts_with(&format!("it has {name} Point instead of ")));
+            table.remove(at);
+            assert_eq!(obstacle(&table).unwrap(), format!("it lacks {name}"));
+        }
+        assert_eq!(obstacle(&[]).unwrap(), "it does not exist");
     }
 
     #[test]

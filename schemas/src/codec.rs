@@ -1,14 +1,17 @@
 //! Avro single-object encoding: two marker bytes, the schema's Rabin fingerprint, the datum. A message names its schema,
 //! so no registry is asked. Every version ever released stays in `avro/`, and what was written with an old one is read
 //! into today's type by field name: a field that came later has a serde default.
+//!
+//! A release reads one version more than it writes, until it is told otherwise ([`WriteSchemas`]). So during a rolling
+//! deploy nobody meets a version that it does not know: it would bury every message.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
 
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Business, CallRecord, ConversionEvent, Verdict,
+    Business, CallRecord, ConversionEvent, Verdict, WriteSchemas,
     ledger::{Accepted, Claim, Intent, Refused, State},
 };
 
@@ -56,16 +59,28 @@ pub enum DecodeError {
 }
 
 /// A type that travels over Kafka.
-pub trait Message: Serialize + DeserializeOwned + Sized + 'static {
+pub trait Message: Clone + Serialize + DeserializeOwned + Sized + 'static {
     /// The schema's name.
     const NAME: &'static str;
 
     /// The codec, built once.
     fn codec() -> &'static Codec;
 
-    /// Avro, single-object encoding, in the newest version of the schema.
+    /// The message without what only the newest version can hold.
+    fn as_released(&self) -> Cow<'_, Self>;
+
+    /// Avro, single-object encoding, in the version that this process writes.
     fn encode(&self) -> Vec<u8> {
-        Self::codec().encode(self)
+        self.encode_as(WriteSchemas::of_this_process())
+    }
+
+    /// Avro, single-object encoding, in this version.
+    fn encode_as(&self, version: WriteSchemas) -> Vec<u8> {
+        let codec = Self::codec();
+        match version {
+            WriteSchemas::Newest => codec.newest.encode(self),
+            WriteSchemas::Released => codec.released.encode(self.as_released().as_ref()),
+        }
     }
 
     /// Reads any released version.
@@ -77,43 +92,24 @@ pub trait Message: Serialize + DeserializeOwned + Sized + 'static {
     }
 }
 
-/// Writer of the newest and readers of all versions of one message.
+/// Writers and readers of one message.
 pub struct Codec {
     name: &'static str,
-    header: [u8; HEADER],
-    writer: GenericDatumWriter<'static>,
+    released: Writer,
+    newest: Writer,
     readers: Vec<(Fingerprint, GenericDatumReader<'static>)>,
 }
 
 impl Codec {
-    /// From the released versions, oldest first. They are compiled in, and every test of a message reads them.
+    /// From every version, oldest first. They are compiled in, and every test of a message reads them.
     #[expect(clippy::expect_used, reason = "the schemas are constants of this crate")]
-    fn new(name: &'static str, versions: &[&str]) -> Self {
-        let mut readers = Vec::new();
-        let mut newest = None;
-        for version in versions {
-            let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(version).expect("a schema in avro/")));
-            let fingerprint = fingerprint(schema);
-            readers.push((fingerprint, GenericDatumReader::builder(schema).build().expect("a schema in avro/")));
-            newest = Some((fingerprint, schema));
-        }
-        let (fingerprint, schema) = newest.expect("at least one version");
-        let mut header = [0; HEADER];
-        header[..2].copy_from_slice(&MARKER);
-        header[2..].copy_from_slice(&fingerprint);
-        let writer = GenericDatumWriter::builder(schema).build().expect("a schema in avro/");
-        Self { name, header, writer, readers }
-    }
-
-    #[expect(
-        clippy::expect_used,
-        reason = "the types and their schemas are constants of this crate, and tests write each"
-    )]
-    fn encode<T: Serialize>(&self, message: &T) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1024);
-        bytes.extend_from_slice(&self.header);
-        self.writer.write_ser(&mut bytes, message).expect("the type fits its schema");
-        bytes
+    fn new(name: &'static str, released: &str, newest: &str, versions: &[&str]) -> Self {
+        let reader = |version: &&str| {
+            let schema = leaked(version);
+            (fingerprint(schema), GenericDatumReader::builder(schema).build().expect("a schema in avro/"))
+        };
+        let readers = versions.iter().map(reader).collect();
+        Self { name, released: Writer::new(released), newest: Writer::new(newest), readers }
     }
 
     fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, DecodeError> {
@@ -129,6 +125,40 @@ impl Codec {
             .map_err(|source| DecodeError::Datum { name: self.name, source: Box::new(source) })?;
         if datum.is_empty() { Ok(message) } else { Err(DecodeError::Trailing { name: self.name, left: datum.len() }) }
     }
+}
+
+/// The writer of one version of one message.
+struct Writer {
+    header: [u8; HEADER],
+    datum: GenericDatumWriter<'static>,
+}
+
+impl Writer {
+    #[expect(clippy::expect_used, reason = "the schemas are constants of this crate")]
+    fn new(version: &str) -> Self {
+        let schema = leaked(version);
+        let mut header = [0; HEADER];
+        header[..2].copy_from_slice(&MARKER);
+        header[2..].copy_from_slice(&fingerprint(schema));
+        Self { header, datum: GenericDatumWriter::builder(schema).build().expect("a schema in avro/") }
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the types and their schemas are constants of this crate, and tests write each"
+    )]
+    fn encode<T: Serialize>(&self, message: &T) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1024);
+        bytes.extend_from_slice(&self.header);
+        self.datum.write_ser(&mut bytes, message).expect("the type fits its schema");
+        bytes
+    }
+}
+
+/// A schema that lives as long as the process: there is one codec for each message.
+#[expect(clippy::expect_used, reason = "the schemas are constants of this crate")]
+fn leaked(version: &str) -> &'static Schema {
+    Box::leak(Box::new(Schema::parse_str(version).expect("a schema in avro/")))
 }
 
 /// The message that these bytes hold, by their fingerprint.
@@ -161,8 +191,20 @@ fn registry() -> &'static HashMap<Fingerprint, &'static str> {
     })
 }
 
+/// Whether a field holds what it has where it was never written.
+fn is_absent<T: Default + PartialEq>(field: &T) -> bool {
+    *field == T::default()
+}
+
+macro_rules! schema {
+    ($type:ident $version:literal) => {
+        include_str!(concat!("../avro/", stringify!($type), ".", $version, ".avsc"))
+    };
+}
+
+/// `old older newest`, of which all but the newest are known to the release before, and what the newest adds.
 macro_rules! messages {
-    ($($type:ident: $($version:literal),+;)+) => {
+    ($($type:ident: $($old:literal)* [$released:literal] $($newest:literal adds $($added:ident).+)?;)+) => {
         const CODECS: &[fn() -> &'static Codec] = &[$($type::codec),+];
 
         $(impl Message for $type {
@@ -171,23 +213,37 @@ macro_rules! messages {
             fn codec() -> &'static Codec {
                 static CODEC: OnceLock<Codec> = OnceLock::new();
                 CODEC.get_or_init(|| {
-                    let versions = [$(include_str!(concat!("../avro/", stringify!($type), ".", $version, ".avsc"))),+];
-                    Codec::new(Self::NAME, &versions)
+                    let versions =
+                        [$(schema!($type $old),)* schema!($type $released), $(schema!($type $newest))?];
+                    Codec::new(Self::NAME, schema!($type $released), versions[versions.len() - 1], &versions)
                 })
+            }
+
+            fn as_released(&self) -> Cow<'_, Self> {
+                $(if !is_absent(&self.$($added).+) {
+                    let mut released = self.clone();
+                    std::mem::take(&mut released.$($added).+);
+                    return Cow::Owned(released);
+                })?
+                Cow::Borrowed(self)
             }
         })+
     };
 }
 
-// Every released version, oldest first.
+// Every version, oldest first. In brackets the one that the release before this reads already, and that is written by
+// default; behind it one that this release is the first to read. The next release moves the brackets on.
+//
+// A symbol of an enum is added like a field: a version that has it is read by one release, and the symbol is not used
+// before the next, for no older version can hold it (`every_symbol_is_written_in_each_version`).
 messages! {
-    ConversionEvent: "v1";
-    CallRecord: "v1";
-    Verdict: "v1";
-    Claim: "v1";
-    Intent: "v1";
-    Accepted: "v1";
-    Refused: "v1";
-    State: "v1";
-    Business: "v1";
+    ConversionEvent: ["v1"] "v2" adds call.release;
+    CallRecord: ["v1"] "v2" adds call.release;
+    Verdict: ["v1"];
+    Claim: ["v1"];
+    Intent: ["v1"];
+    Accepted: ["v1"];
+    Refused: ["v1"];
+    State: ["v1"];
+    Business: ["v1"];
 }

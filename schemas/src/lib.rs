@@ -11,6 +11,7 @@
 //! | [`order`] | the order key, and the partition it lives on |
 //! | [`money`] | exact decimals |
 //! | [`codec`] | Avro single-object encoding |
+//! | [`write`] | which versions a process writes |
 //! | [`topics`] | topic names and how they are created |
 
 pub mod business;
@@ -23,6 +24,7 @@ pub mod order;
 pub mod outcome;
 pub mod record;
 pub mod topics;
+pub mod write;
 
 pub use business::{ApiKey, Business, Channel};
 pub use call::{Call, CallId, Lane, LineItem};
@@ -34,3 +36,4 @@ pub use order::{OrderHash, OrderKey};
 pub use outcome::{ConversionStatus, FailureStage, MetaError, Outcome, Reason, Verdict};
 pub use record::CallRecord;
 pub use topics::Topics;
+pub use write::WriteSchemas;

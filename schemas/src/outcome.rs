@@ -81,6 +81,9 @@ macro_rules! reasons {
         }
 
         impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
             /// The name in columns, error bodies, metrics and logs.
             pub fn as_str(self) -> &'static str {
                 match self {

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
 use rdkafka::ClientConfig;
-use schemas::Topics;
+use schemas::{Topics, WriteSchemas};
 
 use crate::properties;
 
@@ -61,6 +61,10 @@ pub struct KafkaSettings {
     /// Prefix of all topics and groups: two deployments on one cluster
     #[arg(long, env = "CAPI_TOPIC_PREFIX", default_value = "capi", value_name = "PREFIX")]
     pub topic_prefix: TopicPrefix,
+    /// Versions of messages to write: `released`, which workers of the release before read too, or `newest`, once all
+    /// workers are of this release
+    #[arg(long, env = "CAPI_WRITE_SCHEMAS", default_value_t, value_name = "VERSIONS")]
+    pub write_schemas: WriteSchemas,
 }
 
 impl KafkaSettings {
@@ -168,6 +172,13 @@ mod tests {
     struct OnlyKafka {
         #[command(flatten)]
         kafka: KafkaSettings,
+    }
+
+    #[test]
+    fn what_the_release_before_reads_is_written_until_told_otherwise() {
+        assert_eq!(kafka(&[]).write_schemas, WriteSchemas::Released);
+        assert_eq!(kafka(&["--write-schemas", "newest"]).write_schemas, WriteSchemas::Newest);
+        assert!(OnlyKafka::try_parse_from(["x", "--write-schemas", "v2"]).is_err());
     }
 
     fn kafka(flags: &[&str]) -> KafkaSettings {

@@ -28,6 +28,7 @@ pub(crate) struct Resend {
 
 impl Resend {
     pub(crate) async fn to_backfill(settings: &KafkaSettings) -> Result<Self, Failure> {
+        settings.write_schemas.settle();
         let (config, topic) = (settings.client()?, settings.topics().events_backfill());
         let counts = partition_counts(&config).await?;
         let partitions = *counts.get(&topic).ok_or_else(|| kafka::not_set_up(&topic))?;

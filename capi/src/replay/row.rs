@@ -84,6 +84,7 @@ impl Rejected {
             num_items: self.num_items,
             contents,
             body: self.body,
+            release: String::new(),
         };
         Ok(ConversionEvent { call, lane, progress: None })
     }

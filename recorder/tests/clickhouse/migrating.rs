@@ -7,9 +7,13 @@ use capi_recorder::{
     settings::ClickHouseSettings,
     verify::{SchemaFault, verify},
 };
+use schemas::{Call, CallRecord, ConversionStatus, Lane, Outcome};
 use worker::health::Health;
 
-use crate::database::{Database, WINDOW};
+use crate::{
+    database::{Database, WINDOW},
+    story::purchase,
+};
 
 async fn check(settings: &ClickHouseSettings, window: Duration) -> Result<(), SchemaFault> {
     verify(settings, window, &Health::default().dependency("clickhouse")).await
@@ -19,7 +23,7 @@ async fn check(settings: &ClickHouseSettings, window: Duration) -> Result<(), Sc
 async fn from_nothing_to_all_and_the_second_time_changes_nothing() {
     let database = Database::empty();
     let first = migrate(&database.settings, WINDOW).await.unwrap();
-    assert_eq!(first.applied, ["0001_call_records"]);
+    assert_eq!(first.applied, ["0001_call_records", "0002_release"]);
     assert!(first.views_rebuilt);
     check(&database.settings, WINDOW).await.unwrap();
     let second = migrate(&database.settings, WINDOW).await.unwrap();
@@ -35,7 +39,7 @@ async fn many_at_once_do_no_harm() {
         run.unwrap();
     }
     check(settings, WINDOW).await.unwrap();
-    assert_eq!(database.ask("SELECT count() FROM migrations FINAL").await, ["1"]);
+    assert_eq!(database.ask("SELECT count() FROM migrations FINAL").await, ["2"]);
 }
 
 #[tokio::test]
@@ -71,6 +75,32 @@ async fn a_missing_database_table_or_view_is_refused() {
     let refused = check(&database.settings, WINDOW).await.unwrap_err().to_string();
     assert!(refused.contains("failure_rates"), "{refused}");
     assert!(migrate(&database.settings, WINDOW).await.unwrap().views_rebuilt);
+}
+
+/// `capi setup` of the next release comes first: until its recorders are there, those of this one start and insert.
+#[tokio::test]
+async fn a_recorder_starts_on_what_the_next_release_has_set_up() {
+    let database = Database::new().await;
+    database.run("ALTER TABLE call_records ADD COLUMN later String DEFAULT 'x' AFTER call_id").await;
+    check(&database.settings, WINDOW).await.unwrap();
+    let outcome = Outcome::new(200, ConversionStatus::Forwarded);
+    let call = Call { release: "0.1.0".into(), ..purchase("A-1").call() };
+    database.record([CallRecord { call, lane: Some(Lane::Live), outcome, rests_on: 7 }]).await;
+    assert_eq!(database.ask("SELECT later, release FROM call_records").await, ["x 0.1.0"]);
+    let rebuilt = format!(
+        "CREATE OR REPLACE VIEW calls AS SELECT call_id, later FROM call_records COMMENT \
+         'capi views 0, deduplication window {} s'",
+        WINDOW.as_secs()
+    );
+    database.run(&rebuilt).await;
+    // Views that are not this release's are an older one's, unless a newer release was here.
+    check(&database.settings, WINDOW).await.unwrap_err();
+    database.run("INSERT INTO migrations (number, name, checksum) VALUES (9999, '9999_later', '')").await;
+    check(&database.settings, WINDOW).await.unwrap();
+    check(&database.settings, 2 * WINDOW).await.unwrap_err();
+    database.run("ALTER TABLE call_records ADD COLUMN unfilled String").await;
+    let refused = check(&database.settings, WINDOW).await.unwrap_err().to_string();
+    assert!(refused.contains("unfilled without a default"), "{refused}");
 }
 
 #[tokio::test]
