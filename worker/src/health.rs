@@ -76,7 +76,9 @@ impl Health {
         let up = |state: &State| state.up == Some(true);
         let standing = |state: &State| Standing { up: up(state), detail: state.detail.clone(), since: state.since };
         Readiness {
-            ready: !draining && states.values().all(up),
+            // Before it has said what it needs, a worker can do nothing: a deploy that took it for ready would go on
+            // and end the next one.
+            ready: !draining && !states.is_empty() && states.values().all(up),
             draining,
             dependencies: states.iter().map(|(name, state)| (*name, standing(state))).collect(),
         }
@@ -132,6 +134,11 @@ mod tests {
         assert!(health.readiness().ready);
         shutdown.request();
         assert!(!health.readiness().ready);
+    }
+
+    #[test]
+    fn a_worker_that_has_not_said_what_it_needs_is_not_ready() {
+        assert!(!Health::default().readiness().ready);
     }
 
     #[test]
