@@ -2,6 +2,7 @@
 //! unknown.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -11,6 +12,7 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::OwnedHeaders,
     producer::{FutureProducer, FutureRecord, Producer as _, future_producer::DeliveryFuture},
+    statistics::Broker,
 };
 use tokio::time::{Instant, sleep};
 
@@ -103,7 +105,7 @@ impl Producer {
             // A producer with nothing to send would not connect again after an outage, and would go on being told as
             // down: and as long as it is, ingest lets in no call that could give it something to send.
             .set("enable.sparse.connections", "false")
-            .set("statistics.interval.ms", "1000");
+            .set("statistics.interval.ms", LOOK_EVERY.as_millis().to_string());
         Ok(Self { inner: config.create_with_context(Reporter::new(health))?, patience })
     }
 
@@ -200,23 +202,44 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// How often the client looks at its brokers.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After so many looks in a row at a broker that owes an answer and says nothing, it hangs. Its connection stays up for
+/// half a minute more: a worker that goes by that alone is sent calls that it cannot take.
+const HANGS: u32 = 5;
+
 /// Tells a health entry whether brokers answer: the client looks once a second.
 pub struct Reporter {
     health: Dependency,
     /// What the client complained of last.
     complaint: Mutex<String>,
+    /// By broker, the looks in a row at which it owed an answer and had said nothing since the look before.
+    silent: Mutex<HashMap<i32, u32>>,
 }
 
 impl Reporter {
     fn new(health: Dependency) -> Self {
-        Self { health, complaint: Mutex::default() }
+        Self { health, complaint: Mutex::default(), silent: Mutex::default() }
+    }
+
+    /// Whether a broker answers, at this look.
+    fn answers(&self, broker: &Broker) -> bool {
+        let is_up = broker.nodeid >= 0 && broker.state == "UP";
+        // In microseconds. A request that has only just left is no sign, however long nothing came before it.
+        let owes =
+            broker.waitresp_cnt > 0 && u128::try_from(broker.rxidle).is_ok_and(|idle| idle >= LOOK_EVERY.as_micros());
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = silent.entry(broker.nodeid).or_default();
+        *looks = if is_up && owes { looks.saturating_add(1) } else { 0 };
+        is_up && *looks < HANGS
     }
 }
 
 impl ClientContext for Reporter {
     fn stats(&self, statistics: Statistics) {
-        let answers = statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP");
-        if answers {
+        // Each is looked at, so that each is counted.
+        let answering = statistics.brokers.values().filter(|broker| self.answers(broker)).count();
+        if answering > 0 {
             self.health.up();
         } else {
             let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
@@ -368,6 +391,44 @@ mod tests {
         assert!(detail.starts_with("no broker answers"), "{detail}");
         cluster.broker_up(1).unwrap();
         until("ready", || health.readiness().ready).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_broker_that_hangs_is_away_and_comes_back() {
+        let (cluster, health) = (cluster(), Health::default());
+        let producer = producer_of(&cluster, Patience::Endless, &health);
+        producer.send(message(b"x")).await.unwrap();
+        until("ready", || health.readiness().ready).await;
+        // Its connections stay as they are, and it says nothing.
+        cluster.broker_round_trip_time(1, Duration::from_secs(12)).unwrap();
+        let hanging = tokio::spawn({
+            let producer = producer.clone();
+            async move { producer.send(message(b"y")).await }
+        });
+        until("not ready", || !health.readiness().ready).await;
+        assert!(!hanging.is_finished(), "it is not ready, and yet it was answered");
+        cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
+        until("ready", || health.readiness().ready).await;
+        assert!(hanging.await.unwrap().is_ok());
+    }
+
+    /// What the client says of a broker at one look.
+    fn look(owed: i64, idle: Duration) -> Broker {
+        let rxidle = i64::try_from(idle.as_micros()).unwrap();
+        Broker { nodeid: 1, state: "UP".into(), waitresp_cnt: owed, rxidle, ..Broker::default() }
+    }
+
+    #[test]
+    fn silence_counts_only_where_an_answer_is_owed_look_after_look() {
+        let reporter = Reporter::new(Health::default().dependency("kafka"));
+        let (quiet, busy) = (Duration::from_secs(60), Duration::from_millis(300));
+        // Nothing to do for a minute, and a request just now; answers that take a moment each.
+        for broker in [look(0, quiet), look(1, quiet), look(1, busy), look(9, busy), look(9, busy), look(9, busy)] {
+            assert!(reporter.answers(&broker));
+        }
+        let hung: Vec<_> = (0..6).map(|_| reporter.answers(&look(1, quiet))).collect();
+        assert_eq!(hung, [true, true, true, true, false, false]);
+        assert!(reporter.answers(&look(0, busy)));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
