@@ -130,7 +130,8 @@ fn obstacle(found: &[Column]) -> Option<String> {
         Some(column) if column.r#type != *kind => Some(format!("it has {name} {} instead of {kind}", column.r#type)),
         Some(_) => None,
     };
-    let is_ours = |column: &Column| CALLS_COLUMNS.iter().chain(TABLE_ONLY_COLUMNS).any(|(name, _)| column.name == *name);
+    let is_ours =
+        |column: &Column| CALLS_COLUMNS.iter().chain(TABLE_ONLY_COLUMNS).any(|(name, _)| column.name == *name);
     let unfilled = |column: &&Column| column.default_kind.is_empty() && !is_ours(column);
     ours.find_map(wrong).or_else(|| {
         let column = found.iter().find(unfilled)?;

@@ -1,5 +1,7 @@
 //! ClickHouse is away, for a while or from the start: calls go on, and the rows come when it is back, once each.
 
+pub(crate) mod meta;
+
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, ensure};
