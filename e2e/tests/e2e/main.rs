@@ -38,6 +38,8 @@ mod setup;
 #[cfg(test)]
 mod trace;
 #[cfg(test)]
+mod upgrade;
+#[cfg(test)]
 mod views;
 #[cfg(test)]
 mod wire;
@@ -78,6 +80,8 @@ fn main() -> ExitCode {
             outages::plan() => outages::clickhouse_comes_and_goes,
             Plan::default() => operations::every_watched_metric_begins_at_zero,
             Plan::default() => operations::every_statement_runs,
+            upgrade::plan() => upgrade::a_rolling_deploy_and_back,
+            outages::meta::plan() => outages::meta::a_dead_dataset_and_a_flood_delay_nobody,
             tracing => trace::from_the_request_to_the_row,
             listening => wire::what_leaves,
         ];
