@@ -167,6 +167,7 @@ pub(crate) mod tests {
                 num_items,
                 contents,
                 body,
+                release: String::new(),
             };
             ConversionEvent { call, lane: if live { Lane::Live } else { Lane::Backfill }, progress: None }
         })

@@ -87,7 +87,8 @@ impl Answered {
     }
 }
 
-fn told(merchant: &Merchant, order: &str, answer: &Answer) -> Told {
+/// What a caller knows of a call of its own.
+pub(crate) fn told(merchant: &Merchant, order: &str, answer: &Answer) -> Told {
     Told {
         call: answer.call,
         order: order_key(&merchant.business, "Purchase", order, ""),

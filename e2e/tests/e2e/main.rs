@@ -47,6 +47,7 @@ mod wire;
 use std::process::ExitCode;
 
 use e2e::{deployment::Plan, suite};
+use libtest_mimic::Trial;
 
 /// Tests on the shared deployment, named by their paths.
 macro_rules! shared {

@@ -3,7 +3,6 @@
 //! its newest schemas.
 
 use std::{
-    collections::HashMap,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -20,7 +19,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::load::{Answered, holds};
+use crate::load::{Answered, holds, told};
 
 /// Calls at once.
 const AT_ONCE: usize = 8;
@@ -50,7 +49,7 @@ pub(crate) async fn a_rolling_deploy_and_back(deployment: &mut Deployment) -> an
     };
     let (answered, deployed) = tokio::join!(load(&at_either, &over), deploys);
     deployed?;
-    let ended = holds(deployment, &merchant, &answered?).await?;
+    let ended = holds(deployment, &merchant, answered?).await?;
     ensure!(ended.marked == 0, "{} calls are marked without a reason", ended.marked);
     let buried = deployment.operator.list(&["dead-letters", "list"]).await?;
     ensure!(buried.is_empty(), "buried: {buried:?}");
@@ -104,11 +103,11 @@ async fn load(at_either: &[Merchant; 2], over: &AtomicBool) -> anyhow::Result<An
     let going_on = |_: &usize| std::future::ready(!over.load(Ordering::Relaxed));
     let calls = stream::iter(0..).take_while(going_on).map(async |at: usize| {
         let order = format!("ORD-{at}");
-        anyhow::Ok((order.clone(), answered(at_either, at, &order).await?))
+        anyhow::Ok(told(&at_either[0], &order, &answered(at_either, at, &order).await?))
     });
     let answers: Vec<_> = calls.buffer_unordered(AT_ONCE).collect().await;
-    let acknowledged = answers.into_iter().collect::<anyhow::Result<HashMap<_, _>>>()?;
-    Ok(Answered { acknowledged, unanswered: Vec::new() })
+    let told = answers.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Answered { told, unanswered: Vec::new() })
 }
 
 /// Calls one ingest, and the other where the one is away, as behind a load balancer.
