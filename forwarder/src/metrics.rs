@@ -8,8 +8,8 @@ use crate::{inputs::Input, ledger::Effect};
 /// Help texts, for `/metrics`; and what alerts watch begins at zero: a counter that appears with its first count shows
 /// Prometheus no increase.
 pub fn describe() {
-    begin();
     use metrics::{describe_counter, describe_gauge, describe_histogram};
+    begin();
     describe_counter!("capi_forwarder_events_received_total", "Events read, by input.");
     describe_counter!("capi_forwarder_settled_total", "Events with a final outcome, by status and reason.");
     describe_histogram!("capi_forwarder_outcome_seconds", "Receipt of the call to its final outcome, by lane.");
