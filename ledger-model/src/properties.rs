@@ -78,7 +78,7 @@ pub(crate) fn at_end(world: &World, setup: &Setup) -> Option<Violation> {
         return Some(violation);
     }
     if world.log.void.iter().any(Option::is_some) && setup.keep(Rule::Repair) {
-        return Some((Marked, "the last record of a key is not the order's state"));
+        return Some((Restored, "the last record of a key is not the order's state"));
     }
     None
 }

@@ -52,7 +52,14 @@ fn an_expired_acceptance_is_overridden_by_its_offset() {
 
 #[test]
 fn a_repair_takes_back_no_result() {
-    needs(Rule::After, OneCredit, Setup::new(Shape::OneOrder, &[Stop]).with_forwarders(3));
+    needs(Rule::After, OneCredit, Setup::new(Shape::OneOrder, &[Stop, Crash]));
+}
+
+/// The same where the void record is a third forwarder's to repair, and nobody crashes.
+#[test]
+#[ignore = "long: millions of states"]
+fn a_repair_takes_back_no_result_of_a_third_forwarder() {
+    needs(Rule::After, OneCredit, Setup::new(Shape::OneOrder, &[Stop, Move]).with_forwarders(3));
 }
 
 #[test]
