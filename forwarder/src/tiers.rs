@@ -82,6 +82,7 @@ impl Tiers {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use schemas::{Call, CallId, Lane};
 
     use super::*;
@@ -133,5 +134,38 @@ mod tests {
         let progress = tiers().place(&event, Delay::Failed { at_least: NONE }, Spent::before(&event), NOW);
         assert_eq!(progress.not_before, NOW + 100_001);
         assert_eq!((progress.forward_attempts, progress.forward_ms), (2, 9));
+    }
+
+    fn any_delay() -> impl Strategy<Value = Delay> {
+        let at_least = (0_u64..8000).prop_map(Duration::from_secs);
+        prop_oneof![
+            at_least.clone().prop_map(|at_least| Delay::Failed { at_least }),
+            at_least.prop_map(|at_least| Delay::OverShare { at_least }),
+        ]
+    }
+
+    proptest! {
+        /// The model tries the tiers one by one: the first that is neither behind the event nor too short.
+        #[test]
+        fn a_place_agrees_with_a_simple_model(
+            stands_in in prop::option::of(0..5_i32),
+            delay in any_delay(),
+            age_s in 0..8 * 24 * 3600_i64,
+        ) {
+            let event = event(stands_in, NOW / 1000 - age_s);
+            let progress = tiers().place(&event, delay, Spent::before(&event), NOW);
+            let (climbs, at_least) = match delay {
+                Delay::Failed { at_least } => (1, at_least),
+                Delay::OverShare { at_least } => (0, at_least),
+            };
+            let lengths = [60, 600, 3600];
+            let model = (1..=3)
+                .find(|tier| *tier >= stands_in.unwrap_or(0) + climbs && at_least.as_secs() <= lengths[*tier as usize - 1])
+                .unwrap_or(3);
+            prop_assert_eq!(progress.tier, model);
+            let ends_in_ms = (7 * 24 * 3600 - age_s) * 1000 - 2000 + 1;
+            let waits_ms = progress.not_before - NOW;
+            prop_assert_eq!(waits_ms, i64::try_from(lengths[model as usize - 1] * 1000).unwrap().min(ends_in_ms.max(0)));
+        }
     }
 }

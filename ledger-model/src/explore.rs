@@ -64,8 +64,7 @@ impl<'s> Explorer<'s> {
     fn new(setup: &'s Setup, wanted: Option<Property>) -> Self {
         let report = Report { counterexample: None, states: 0, ends: 0, marked: 0, doubled: 0 };
         let (states, parents) = (IndexSet::default(), vec![0]);
-        let mut explorer =
-            Self { setup, wanted, states, parents, progress: Vec::new(), ends: Vec::new(), report };
+        let mut explorer = Self { setup, wanted, states, parents, progress: Vec::new(), ends: Vec::new(), report };
         explorer.states.insert(canonical(setup.start(), setup));
         explorer
     }
@@ -78,8 +77,8 @@ impl<'s> Explorer<'s> {
             at += 1;
         }
         let violation = violation.or_else(|| self.without_an_end());
-        self.report.counterexample = violation
-            .map(|(violation, at)| Counterexample { violation, trace: self.way_to(at) });
+        self.report.counterexample =
+            violation.map(|(violation, at)| Counterexample { violation, trace: self.way_to(at) });
         self.report.states = self.states.len();
         self.report.ends = self.ends.len();
         self.report

@@ -154,7 +154,8 @@ impl World {
         }
         let goes_on: Vec<_> = left.on_the_wire().collect();
         forwarder.on_the_wire().filter(|record| !goes_on.contains(record)).for_each(|record| self.wander(record));
-        self.forwarders[who] = if left.at_rest() { Forwarder { life: left.life, ..Forwarder::default() } } else { left };
+        self.forwarders[who] =
+            if left.at_rest() { Forwarder { life: left.life, ..Forwarder::default() } } else { left };
     }
 
     /// Nothing is at work any more for a slot; what is not committed comes again.

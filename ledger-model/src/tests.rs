@@ -15,7 +15,14 @@ use crate::{
 fn holds(setup: Setup) {
     let began = std::time::Instant::now();
     let report = explore(&setup);
-    println!("{setup:?}: {} states, {} ends ({} marked, {} doubled), {:?}", report.states, report.ends, report.marked, report.doubled, began.elapsed());
+    println!(
+        "{setup:?}: {} states, {} ends ({} marked, {} doubled), {:?}",
+        report.states,
+        report.ends,
+        report.marked,
+        report.doubled,
+        began.elapsed()
+    );
     assert!(report.counterexample.is_none(), "{:?}", report.counterexample);
     assert!(report.ends > 0, "{report:?}");
 }

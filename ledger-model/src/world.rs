@@ -157,8 +157,14 @@ pub(crate) enum Stage {
     /// Its intent is written.
     Intended(Written),
     /// Its intent was read back. `bad`: it is known to Meta as the bad event of a batch.
-    Sendable { alone: bool, bad: bool },
-    AtMeta { together: bool, bad: bool },
+    Sendable {
+        alone: bool,
+        bad: bool,
+    },
+    AtMeta {
+        together: bool,
+        bad: bool,
+    },
     Answered(Answer),
     /// Its result is written.
     Resulted(End, Written),

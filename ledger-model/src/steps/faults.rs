@@ -115,7 +115,10 @@ fn slots(forwarder: &Forwarder) -> impl Iterator<Item = (usize, &Act)> {
 impl World {
     /// What a fault leaves unresolved is a cause for marks.
     fn blame(&mut self, of: &Forwarder) {
-        let unresolved = |act: &Act| act.in_flight() && !matches!(act.written(), Some(Written::Landed { .. }) if matches!(act.stage, Stage::Resulted(..)));
+        let unresolved = |act: &Act| {
+            act.in_flight()
+                && !matches!(act.written(), Some(Written::Landed { .. }) if matches!(act.stage, Stage::Resulted(..)))
+        };
         for (slot, _) in slots(of).filter(|(_, act)| unresolved(act)) {
             self.cause |= 1 << slot;
         }

@@ -83,9 +83,11 @@ impl Steps<'_> {
     /// so old.
     fn compaction(&mut self) {
         let repaired_first = self.setup.keep(Rule::Repair) && self.setup.keep(Rule::Lag);
-        let owned = self.from.forwarders.iter().any(|forwarder| {
-            forwarder.life != Life::Dead && matches!(forwarder.role, Role::Owner | Role::Leaving)
-        });
+        let owned = self
+            .from
+            .forwarders
+            .iter()
+            .any(|forwarder| forwarder.life != Life::Dead && matches!(forwarder.role, Role::Owner | Role::Leaving));
         if !repaired_first && !owned && self.from.log.void.iter().any(Option::is_some) {
             self.go(happens("compaction leaves only the last record of each key"), |world| {
                 world.log = world.log.compacted();
@@ -138,7 +140,15 @@ impl World {
             Forwarder::default()
         } else {
             let (fetched, view) = (setup.uncommitted(self), Some(self.log));
-            Forwarder { role: Role::Owner, epoch: offset, claim: None, fetched, done: Calls::default(), view, ..forwarder }
+            Forwarder {
+                role: Role::Owner,
+                epoch: offset,
+                claim: None,
+                fetched,
+                done: Calls::default(),
+                view,
+                ..forwarder
+            }
         };
     }
 

@@ -122,9 +122,11 @@ impl Steps<'_> {
     /// Whether a process that was never stopped can still resolve what is open.
     fn may_be_resolved(&self, known: Option<Known>) -> bool {
         let Some(open) = known.and_then(|known| known.open) else { return false };
-        self.from.forwarders.iter().filter(|forwarder| forwarder.life == Life::Up).any(|forwarder| {
-            forwarder.acts().any(|act| act.intent == open.intent && !act.stopped && act.may_resolve())
-        })
+        self.from
+            .forwarders
+            .iter()
+            .filter(|forwarder| forwarder.life == Life::Up)
+            .any(|forwarder| forwarder.acts().any(|act| act.intent == open.intent && !act.stopped && act.may_resolve()))
     }
 
     // -- sending (rule 8)

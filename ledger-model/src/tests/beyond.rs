@@ -57,7 +57,6 @@ fn a_repair_takes_back_no_result() {
 
 /// The same where the void record is a third forwarder's to repair, and nobody crashes.
 #[test]
-#[ignore = "long: millions of states"]
 fn a_repair_takes_back_no_result_of_a_third_forwarder() {
     needs(Rule::After, OneCredit, Setup::new(Shape::OneOrder, &[Stop, Move]).with_forwarders(3));
 }

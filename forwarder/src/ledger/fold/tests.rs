@@ -176,16 +176,34 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The same record, written at another time.
+fn at(record: LedgerRecord, at: i64) -> LedgerRecord {
+    match record {
+        LedgerRecord::Claim(record) => LedgerRecord::Claim(Claim { at, ..record }),
+        LedgerRecord::Intent(record) => LedgerRecord::Intent(Intent { at, ..record }),
+        LedgerRecord::Accepted(record) => LedgerRecord::Accepted(Accepted { at, ..record }),
+        LedgerRecord::Refused(record) => LedgerRecord::Refused(Refused { at, ..record }),
+        LedgerRecord::State(record) => LedgerRecord::State(State { at, ..record }),
+    }
+}
+
 /// A log in which every void record is followed by its repair at once, as an owner leaves it.
 struct Log {
     ledger: Ledger,
+    /// The time of what is written next.
+    now: i64,
     records: Vec<(i64, String, LedgerRecord)>,
     /// Every intent ever written, by order: a late result names one of them.
     intents: BTreeMap<String, Vec<(i64, CallId)>>,
 }
 
 impl Log {
+    fn new() -> Self {
+        Self { ledger: Ledger::new(KEPT), now: 0, records: vec![], intents: BTreeMap::new() }
+    }
+
     fn write(&mut self, key: &str, record: LedgerRecord) {
+        let record = at(record, self.now);
         let offset = self.ledger.next_offset();
         let effect = self.ledger.apply(offset, OrderHash::of(key.as_bytes()), &record);
         if let LedgerRecord::Intent(intent) = &record {
@@ -238,7 +256,7 @@ proptest! {
     /// Compaction keeps the last record of each key: a restore from what is left is the ledger of the whole log.
     #[test]
     fn a_compacted_log_restores_the_same_ledger(steps in prop::collection::vec(step(), 1..60), compacted in 0..=100_usize) {
-        let mut log = Log { ledger: Ledger::new(KEPT), records: vec![], intents: BTreeMap::new() };
+        let mut log = Log::new();
         log.write("claim", claim(0));
         steps.iter().for_each(|step| log.take(step));
         // Compaction never removes a record of the last hours, so only a prefix of the log is compacted.
@@ -256,6 +274,38 @@ proptest! {
         for order in 0..3 {
             let hash = OrderHash::of(format!("order-{order}").as_bytes());
             prop_assert_eq!(restored.order(&hash), log.ledger.order(&hash), "order {}", order);
+        }
+    }
+
+    /// Retention deletes the oldest records, and memory keeps their orders a while longer: whoever restored its ledger
+    /// from what is left, and whoever followed the log all along, take each later record alike. An owner begins with a
+    /// claim, which shows both the epoch.
+    #[test]
+    fn what_retention_deleted_changes_no_later_effect(
+        steps in prop::collection::vec((step(), 0..KEPT / 1000 / 4), 1..40),
+        later in prop::collection::vec((0..3_usize, 0..4_u8, 0..60_i64, 0..KEPT / 1000 / 2), 1..12),
+    ) {
+        let mut log = Log::new();
+        log.write("claim", claim(0));
+        for (step, passes_s) in &steps {
+            log.now += passes_s * 1000;
+            log.take(step);
+        }
+        let mut restored = Ledger::new(KEPT);
+        for (offset, key, record) in log.records.iter().filter(|(.., record)| written_at(record) + KEPT > log.now) {
+            restored.apply(*offset, OrderHash::of(key.as_bytes()), record);
+        }
+        let next = log.ledger.next_offset();
+        for ledger in [&mut log.ledger, &mut restored] {
+            ledger.apply(next, OrderHash::of(b"claim"), &claim(log.now));
+        }
+        for (offset, (order, number, replaced, passes_s)) in (next + 1..).zip(later) {
+            log.now += passes_s * 1000;
+            let order = OrderHash::of(format!("order-{order}").as_bytes());
+            for record in [accepted_by(replaced, number), intent(next, number, replaced), intent(next, number, 0)] {
+                let record = at(record, log.now);
+                prop_assert_eq!(log.ledger.apply(offset, order, &record), restored.apply(offset, order, &record), "{:?}", record);
+            }
         }
     }
 }

@@ -126,6 +126,61 @@ proptest! {
     }
 }
 
+proptest! {
+    /// The dataset's task takes batches apart at any time, to send fewer: no event is lost, sent on after its verdict,
+    /// or judged twice, and a good one is never rejected.
+    #[test]
+    fn a_search_that_is_taken_apart_loses_no_event(
+        bad in prop::collection::vec(prop::bool::weighted(0.1), 1..120),
+        dissolves in prop::collection::vec(any::<bool>(), 1..60),
+        largest in 1_usize..100,
+    ) {
+        let mut fresh: VecDeque<usize> = (0..bad.len()).collect();
+        let mut due: VecDeque<Batch<usize>> = VecDeque::new();
+        let mut ends = vec![None; bad.len()];
+        let mut dissolves = dissolves.into_iter();
+        while let Some(mut batch) = due.pop_front().or_else(|| {
+            let take = largest.min(fresh.len());
+            (take > 0).then(|| Batch::fresh(fresh.drain(..take).collect()))
+        }) {
+            if dissolves.next().unwrap_or(false) {
+                fresh.extend(batch.dissolve());
+            }
+            let (accepted, rejected, next) = if batch.events.iter().any(|event| bad[*event]) {
+                let rejection = batch.rejected(&refusal(Class::BadClick, 1), Fault::Event, largest);
+                fresh.extend(rejection.released);
+                (vec![], rejection.verdicts.into_iter().map(|(event, _)| event).collect(), rejection.next)
+            } else {
+                let (accepted, next) = batch.accepted(largest);
+                (accepted, vec![], next)
+            };
+            let verdicts = accepted.into_iter().map(|event| (event, false));
+            for (event, is_rejected) in verdicts.chain(rejected.into_iter().map(|event: usize| (event, true))) {
+                prop_assert_eq!(ends[event].replace(is_rejected), None, "event {} was judged twice", event);
+            }
+            due.extend(next);
+        }
+        prop_assert_eq!(ends, bad.into_iter().map(Some).collect::<Vec<_>>());
+    }
+
+    /// Shared faults of the request: an event that Meta would take is rejected by inference only where two lone events
+    /// drew the very error of its batch, and every event gets one verdict.
+    #[test]
+    fn only_two_witnesses_convict_others(kinds in prop::collection::vec(
+        prop_oneof![6 => Just(Kind::Good), 1 => (5..8).prop_map(Kind::Odd), 1 => Just(Kind::Bad(1))], 0..200,
+    )) {
+        let mut ran = run(&kinds, |_| 50);
+        let of = |number| kinds.iter().filter(|kind| **kind == Kind::Odd(number)).count();
+        for (event, number) in &ran.rejected {
+            let own = kinds[*event].answer().as_deref().and_then(subcode);
+            prop_assert!(own == *number || number.is_some_and(|number| of(number) >= 2), "event {}", event);
+        }
+        ran.accepted.extend(ran.rejected.iter().map(|(event, _)| event));
+        ran.accepted.sort_unstable();
+        prop_assert_eq!(ran.accepted, (0..kinds.len()).collect::<Vec<_>>());
+    }
+}
+
 /// A generator of its own, so that the figure is the same in every run.
 fn one_in(n: u64, seed: &mut u64) -> bool {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
