@@ -242,7 +242,6 @@ pub(crate) struct Question {
     pub(crate) aged: bool,
     pub(crate) epoch: Offset,
     pub(crate) hold_over: bool,
-    pub(crate) late_day: bool,
 }
 
 /// What was decided, small.
@@ -256,8 +255,8 @@ pub(crate) enum Decided {
 }
 
 /// `decide`, asked.
-pub(crate) fn decided(of: Option<Known>, question: &Question, setup: &Setup) -> Decided {
-    let now_ms = time(question.late_day);
+pub(crate) fn decided(of: Option<Known>, question: Question, late_day: bool, setup: &Setup) -> Decided {
+    let now_ms = time(late_day);
     let received_at = time(question.received_late && setup.keep(Rule::Expiry));
     let age = if question.aged { 8 * 24 * 3600 } else { 0 };
     let event = Candidate { call: call_id(question.call), received_at, event_time: now_ms / 1000 - age };
@@ -291,7 +290,7 @@ pub(crate) fn committable(received: &[u8], done: &[u8], setup: &Setup) -> Option
 }
 
 /// The row's version, as the table has it.
-pub(crate) fn version(row: &Row, setup: &Setup) -> u64 {
+pub(crate) fn version(row: Row, setup: &Setup) -> u64 {
     let status = match row.status {
         Status::None | Status::Pending => ConversionStatus::Pending,
         Status::Forwarded => ConversionStatus::Forwarded,

@@ -93,9 +93,8 @@ impl Steps<'_> {
             aged,
             epoch: self.from.forwarders[who].epoch,
             hold_over: !self.may_be_resolved(known),
-            late_day: self.from.late_day,
         };
-        let mut answer = production::decided(known, &question, self.setup);
+        let mut answer = production::decided(known, question, self.from.late_day, self.setup);
         if matches!(answer, Decided::Credited(_)) && !self.setup.keep(Rule::Reemit) {
             answer = Decided::Intend { overrides: 0, listed: Calls::default() };
         }
@@ -230,7 +229,7 @@ impl Steps<'_> {
         let row = Row { status, rests_on: act.rests_on, marked };
         self.go(does(who, row_of(status)).with(act.call), |world| {
             let shown = &mut world.rows[usize::from(act.call)];
-            if production::version(&row, setup) >= production::version(shown, setup) {
+            if production::version(row, setup) >= production::version(*shown, setup) {
                 *shown = row;
             }
             let done = Act::new(Stage::Commit, act.call, act.tiered);
