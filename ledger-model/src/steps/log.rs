@@ -95,18 +95,18 @@ impl Steps<'_> {
         }
     }
 
-    /// The window of a call that is done with passes, and the next call of its order is received.
+    /// The window of a call that is done with passes, and the next call of its order is received. No process is stopped
+    /// for four weeks with a call in hand: its copy in a tier would become a duplicate of the next credit.
     fn the_window_passes(&mut self) {
         let from = &self.from;
-        let at_work = from.forwarders.iter().any(|forwarder| forwarder.life == Life::Up && !forwarder.at_rest());
+        let at_work = from.forwarders.iter().any(|forwarder| !forwarder.at_rest());
         let settled = from.committed[0] > 0 && from.tier == [0, 0];
         if self.setup.shape == Shape::Window && !from.late_day && settled && !at_work {
             self.go(happens("the window passes"), |world| {
                 world.late_day = true;
-                for forwarder in world.forwarders.iter_mut().filter(|forwarder| forwarder.life == Life::Up) {
-                    if forwarder.role == Role::Owner {
-                        forwarder.fetched = forwarder.fetched.with(1);
-                    }
+                // A process that is stopped fetches it when it continues.
+                for forwarder in world.forwarders.iter_mut().filter(|forwarder| forwarder.role == Role::Owner) {
+                    forwarder.fetched = forwarder.fetched.with(1);
                 }
             });
         }

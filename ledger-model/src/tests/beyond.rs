@@ -63,8 +63,8 @@ fn a_repair_takes_back_no_result_of_a_third_forwarder() {
 
 #[test]
 #[ignore = "long: millions of states"]
-fn batches_under_two_faults() {
-    for faults in [[Crash, Unknown], [Move, Throttle], [Crash, Partly], [Stop, Reject]] {
+fn batches_under_every_answer() {
+    for faults in [[Unknown, Throttle, Partly], [Unknown, Reject, Throttle], [Reject, Partly, Unknown]] {
         holds(Setup::new(Shape::Batch, &faults));
     }
 }
