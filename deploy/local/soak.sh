@@ -10,15 +10,10 @@ unset "${!CAPI_@}"
 source "$(dirname "$0")/env.sh"
 source "$here/require.sh"
 
-# The commands of the long models, one a line.
-models() {
-    :
-}
-
 require_tools
 say "soak: seed $seed"
 cd "$repo"
 cargo build --locked --workspace --bins
-models
+cargo test --locked -p capi-ledger-model -- --ignored --test-threads 2
 CAPI_FAULTS_SEED=$seed CAPI_FAULTS_ROUNDS=$rounds CAPI_FAULTS_MINUTES=$minutes \
     cargo test --locked -p capi-e2e --test faults
