@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn silence_counts_only_where_an_answer_is_owed_look_after_look() {
         let reporter = Reporter::new(Health::default().dependency("kafka"));
-        let (quiet, busy) = (Duration::from_secs(60), Duration::from_millis(300));
+        let (quiet, busy) = (Duration::from_mins(1), Duration::from_millis(300));
         // Nothing to do for a minute, and a request just now; answers that take a moment each.
         for broker in [look(0, quiet), look(1, quiet), look(1, busy), look(9, busy), look(9, busy), look(9, busy)] {
             assert!(reporter.answers(&broker));

@@ -15,7 +15,7 @@ async fn meta_rejected_a_share_of_yesterdays_calls() {
     // Events of long ago: the day is the arrival's.
     let old = || purchase("F-2").happened("2025-12-01 00:00:00");
     database
-        .record([
+        .record(vec![
             credited.forwarded(),
             purchase("F-1").at("2026-03-01 13:00:00").duplicate_of(id),
             purchase("F-9").pending(),
