@@ -1,6 +1,6 @@
 //! The binary over librdkafka's mock cluster. What needs a real broker or ClickHouse is tested in `e2e`.
 
-#![expect(clippy::unwrap_used, reason = "a test: also what is not inside a test function")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test: also what is not inside a test function")]
 
 use std::{
     fs,

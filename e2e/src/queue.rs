@@ -7,6 +7,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     producer::{FutureProducer, FutureRecord},
+    topic_partition_list::TopicPartitionListElem,
 };
 
 /// Writes a message, and says at which offset it lies.
@@ -36,7 +37,7 @@ pub async fn behind(brokers: &str, group: &str, topic: &str, partition: i32) -> 
     let answer = tokio::task::spawn_blocking(move || {
         let committed = consumer.committed_offsets(asked, PATIENCE)?;
         let (_, end) = consumer.fetch_watermarks(&topic, partition, PATIENCE)?;
-        anyhow::Ok((committed.elements().first().map(|element| element.offset()), end))
+        anyhow::Ok((committed.elements().first().map(TopicPartitionListElem::offset), end))
     });
     match answer.await?? {
         (Some(Offset::Offset(committed)), end) => Ok(end - committed),

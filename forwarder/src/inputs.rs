@@ -234,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    const A_WHILE: Duration = Duration::from_secs(60);
+    const A_WHILE: Duration = Duration::from_mins(1);
 
     async fn place(room: &Room, bytes: usize) -> Option<Place> {
         let taken = async { room.of_size(room.one_more().await?, bytes).await };

@@ -26,7 +26,7 @@ pub(crate) struct Reencrypt {
 
 /// What became of the tokens.
 #[derive(Debug, Default, Serialize)]
-struct Reencrypted {
+struct Tally {
     reencrypted: usize,
     already_new: usize,
     unreadable: usize,
@@ -71,8 +71,8 @@ async fn reencrypt(
     store: &Store,
     keys: &SecretKeys,
     chosen: BTreeSet<BusinessId>,
-) -> Result<(Reencrypted, Vec<String>), Failure> {
-    let (mut counted, mut faults) = (Reencrypted::default(), Vec::new());
+) -> Result<(Tally, Vec<String>), Failure> {
+    let (mut counted, mut faults) = (Tally::default(), Vec::new());
     let mut outcomes = stream::iter(chosen).map(|id| store.seal_token_anew(id, keys)).buffer_unordered(AT_ONCE);
     while let Some(outcome) = outcomes.next().await {
         match outcome {
@@ -89,7 +89,7 @@ async fn reencrypt(
     Ok((counted, faults))
 }
 
-impl fmt::Display for Reencrypted {
+impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reencrypted, already_new, unreadable } = self;
         write!(f, "{reencrypted} re-encrypted, {already_new} already under the new key, {unreadable} unreadable")

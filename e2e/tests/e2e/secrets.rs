@@ -292,6 +292,9 @@ async fn calls(
     Ok(())
 }
 
+/// Settings beside the deployment's, the arguments of a command, and the code that it ends with.
+type Failing<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], i32);
+
 /// Commands that succeed and commands that fail, for machines and for people.
 async fn commands(deployment: &Deployment, merchant: &Merchant, said: &mut Said) -> anyhow::Result<()> {
     let garbage = fresh("no Avro");
@@ -321,7 +324,7 @@ async fn commands(deployment: &Deployment, merchant: &Merchant, said: &mut Said)
     let (broken, long) = (format!("{key}!"), format!("{key}{key}"));
     let url = format!("http://default:{password}@127.0.0.1:1/?password={password}");
     let away = "http://127.0.0.1:1";
-    let fail: [(&[(&str, &str)], &[&str], i32); 7] = [
+    let fail: [Failing<'_>; 7] = [
         (&[("CAPI_SECRET_KEY", &broken)], &["channel", "reencrypt"], 64),
         (&[("CAPI_SECRET_KEY_PREVIOUS", &long)], &["channel", "reencrypt"], 64),
         (

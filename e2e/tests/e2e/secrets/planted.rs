@@ -88,11 +88,11 @@ pub(crate) fn the_checker_is_not_blind() -> anyhow::Result<()> {
         format!("a line with {text} in it").into_bytes(),
         format!("cut: {}", &text[..20]).into_bytes(),
         format!("the end: {}", &text[15..]).into_bytes(),
-        format!("{:?}", secret).into_bytes(),
+        format!("{secret:?}").into_bytes(),
         b"?token=tok%2Fen%2Bof~a%3Dbusiness%3F0123456789&x=1".to_vec(),
     ];
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    places.extend([format!("0x{hex}").into_bytes(), hex.to_uppercase().into_bytes()]);
+    let hex = secret.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect::<Vec<_>>();
+    places.extend([[b"0x", hex.as_slice()].concat(), hex.to_ascii_uppercase()]);
     for before in 0..5 {
         let message = [&b"user:"[..before], half, b" and more"].concat();
         places.push(BASE64_STANDARD_NO_PAD.encode(&message).into_bytes());
