@@ -7,7 +7,7 @@ use std::{
     fs::File,
     io::{Read, stdin},
     num::NonZeroU32,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
@@ -81,7 +81,7 @@ impl ChannelCommand {
 impl Put {
     fn channel(&self) -> Result<ChannelEntry, Failure> {
         let keys = self.secret_key.load()?;
-        let token = AccessToken::parse(self.token()?)?;
+        let token = AccessToken::parse(read_secret(&self.access_token_file)?)?;
         Ok(ChannelEntry {
             waba_id: self.waba_id.clone(),
             dataset_id: self.dataset_id.clone(),
@@ -92,15 +92,15 @@ impl Put {
             max_concurrency: self.max_concurrency,
         })
     }
+}
 
-    fn token(&self) -> Result<Zeroizing<String>, Failure> {
-        let path = &self.access_token_file;
-        let unreadable = |error| Failure::Data(format!("{}: {error}", path.display()));
-        if path.as_os_str() == "-" {
-            return read_token(stdin().lock()).map_err(unreadable);
-        }
-        File::open(path).and_then(read_token).map_err(unreadable)
+/// The secret in a file, or on stdin where the path is `-`.
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let unreadable = |error| Failure::Data(format!("{}: {error}", path.display()));
+    if path.as_os_str() == "-" {
+        return read_token(stdin().lock()).map_err(unreadable);
     }
+    File::open(path).and_then(read_token).map_err(unreadable)
 }
 
 /// Reads a token, and takes one trailing newline off.

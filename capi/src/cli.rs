@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    business::BusinessCommand, channel::ChannelCommand, dead_letters::DeadLettersCommand, failure::Failure,
+    backfill::Backfill, business::BusinessCommand, channel::ChannelCommand, dead_letters::DeadLettersCommand, failure::Failure,
     key::KeyCommand, link::Link, output::Output, replay::Replay, setup::Setup,
 };
 
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Key(KeyCommand),
     /// Send rejected calls again, once what rejected them is repaired
     Replay(Replay),
+    /// Send orders from files to the endpoint
+    Backfill(Box<Backfill>),
     /// What no worker could read: list, show, redrive
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -50,6 +52,7 @@ impl Command {
             Self::Channel(command) => command.run(output).await,
             Self::Key(command) => command.run(output).await,
             Self::Replay(replay) => replay.run(output).await,
+            Self::Backfill(backfill) => backfill.run(output).await,
             Self::DeadLetters(command) => command.run(output).await,
             Self::Link(link) => link.run(output),
         }

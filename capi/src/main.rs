@@ -1,5 +1,6 @@
 //! The command line of the pipeline: setting it up, its businesses, channels and keys, and sending again.
 
+mod backfill;
 mod business;
 mod channel;
 mod cli;

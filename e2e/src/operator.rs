@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// Runs `capi` against one deployment.
 #[derive(Clone)]
@@ -23,6 +23,21 @@ pub struct Said {
     pub stdout: String,
     /// Its complaint.
     pub stderr: String,
+}
+
+impl Said {
+    /// What a command that was started says until its end.
+    ///
+    /// # Errors
+    /// Where it is killed.
+    pub async fn of(child: Child) -> anyhow::Result<Self> {
+        let output = child.wait_with_output().await?;
+        Ok(Self {
+            code: output.status.code().context("capi was killed")?,
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
 }
 
 impl Operator {
@@ -44,20 +59,22 @@ impl Operator {
     /// # Errors
     /// Where it cannot be run.
     pub async fn run_with(&self, settings: &[(&str, &str)], arguments: &[&str]) -> anyhow::Result<Said> {
-        let output = Command::new(&self.program)
-            .args(arguments)
-            .env_clear()
-            .envs(self.environment.iter().cloned())
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await?;
-        Ok(Said {
-            code: output.status.code().context("capi was killed")?,
-            stdout: String::from_utf8(output.stdout)?,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        Said::of(self.spawn(settings, arguments)?).await
+    }
+
+    /// Starts a command with `--json`. Dropped, it is killed.
+    ///
+    /// # Errors
+    /// Where it cannot be run.
+    pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Child> {
+        self.spawn(&[], &[arguments, &["--json"]].concat())
+    }
+
+    fn spawn(&self, settings: &[(&str, &str)], arguments: &[&str]) -> anyhow::Result<Child> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env_clear().envs(self.environment.iter().cloned()).envs(settings.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        Ok(command.spawn()?)
     }
 
     /// Runs a command that must succeed; its answer, line by line.

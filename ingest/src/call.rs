@@ -24,6 +24,7 @@ mod check;
 mod forward;
 
 use check::Stop;
+pub use check::fill;
 
 /// When a caller that is told 503 may come back.
 pub const COME_BACK: Duration = Duration::from_secs(2);

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backfill;
 #[cfg(test)]
+mod backfill_command;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod crashes;
@@ -72,6 +74,8 @@ fn main() -> ExitCode {
             Plan::default() => crashes::a_forwarder_is_killed,
             crashes::dynamic(1) => crashes::forwarders_join_and_leave,
             backfill::plan() => backfill::a_bad_event_among_a_thousand,
+            Plan::default() => backfill_command::killed_and_resumed,
+            Plan::default() => backfill_command::an_ingest_goes_away,
             Plan::default() => crashes::an_ingest_is_killed,
             Plan::default() => crashes::a_recorder_is_killed,
             Plan::default() => crashes::an_order_is_remembered,
@@ -111,6 +115,8 @@ fn main() -> ExitCode {
             orders::an_unknown_outcome_marks_the_order,
             prefer::every_preference,
             prefer::pending_then_its_verdict,
+            backfill_command::a_business_with_a_rate_limit,
+            backfill_command::a_key_that_is_not_valid,
             changes::a_key_comes_and_goes,
             changes::a_business_is_disabled,
             changes::a_channel_is_replaced,

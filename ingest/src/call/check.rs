@@ -107,8 +107,11 @@ impl Walk<'_> {
     }
 }
 
-/// Fills `call` from its body.
-fn fill(body: &[u8], call: &mut Call) -> Result<(), Refusal> {
+/// Fills `call` from its body: check 5, which `capi backfill --check` makes before anything is sent.
+///
+/// # Errors
+/// Where the body is no request, or one of its fields breaks its rule.
+pub fn fill(body: &[u8], call: &mut Call) -> Result<(), Refusal> {
     let request = Request::read(body).map_err(|malformed| Refusal::malformed(&malformed))?;
     let violations = validate(&request, call);
     if violations.is_empty() { Ok(()) } else { Err(Refusal::invalid(violations)) }
