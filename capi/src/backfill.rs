@@ -212,7 +212,9 @@ impl Backfill {
         let refused_files = inputs.iter().map(|input| self.refusals_of(input)).collect();
         let mut report = Report::new(&sender.tally, started.elapsed(), journals.clone(), refused_files);
         let followed = match sent {
-            Ok(()) if self.wait => self.follow(business, journals).await.map(|verdicts| report.verdicts = Some(verdicts)),
+            Ok(()) if self.wait => {
+                self.follow(business, journals).await.map(|verdicts| report.verdicts = Some(verdicts))
+            }
             sent => sent,
         };
         output.print(&report)?;

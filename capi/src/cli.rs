@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    backfill::Backfill, business::BusinessCommand, channel::ChannelCommand, dead_letters::DeadLettersCommand, failure::Failure,
-    key::KeyCommand, link::Link, output::Output, replay::Replay, setup::Setup,
+    backfill::Backfill, business::BusinessCommand, channel::ChannelCommand, dead_letters::DeadLettersCommand,
+    failure::Failure, key::KeyCommand, link::Link, output::Output, replay::Replay, setup::Setup,
 };
 
 /// Sets the conversion pipeline up, keeps its businesses, channels and keys, and sends again what was rejected.

@@ -121,7 +121,9 @@ impl Columns {
             cnct_tracking_id: text(Field::CnctTrackingId),
             event_name: text(Field::EventName),
             sendout_id: text(Field::SendoutId),
-            attribution: Attribution { meta_ctwa: Click { ctwa_clid: text(Field::CtwaClid), ad_id: text(Field::AdId) } },
+            attribution: Attribution {
+                meta_ctwa: Click { ctwa_clid: text(Field::CtwaClid), ad_id: text(Field::AdId) },
+            },
             payload: Payload {
                 currency: text(Field::Currency),
                 value: cell(Field::Value).map(number),
@@ -280,7 +282,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_digits_and_what_is_none_stays_text() {
-        let body = columns(&format!("{CLICK},value"), &[]).unwrap().body(&["t", "e", "s", "c", "7", "0.10000000000000000001"]);
+        let body =
+            columns(&format!("{CLICK},value"), &[]).unwrap().body(&["t", "e", "s", "c", "7", "0.10000000000000000001"]);
         assert!(String::from_utf8(body).unwrap().contains(r#""value":0.10000000000000000001"#));
         let told = payload("value,event_time,num_items,contents", &[], &["99,97", "yesterday", " 3 ", "[{"]);
         assert_eq!(told, json!({"value": "99,97", "event_time": "yesterday", "num_items": 3, "contents": "[{"}));

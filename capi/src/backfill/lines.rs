@@ -83,7 +83,9 @@ mod tests {
 
     fn read(text: &[u8]) -> Vec<(u64, Result<String, Flaw>)> {
         let records = Lines::new(text).map(Result::unwrap);
-        records.map(|record| (record.line, record.body.map(|body| String::from_utf8_lossy(&body).into_owned()))).collect()
+        records
+            .map(|record| (record.line, record.body.map(|body| String::from_utf8_lossy(&body).into_owned())))
+            .collect()
     }
 
     #[test]

@@ -47,8 +47,7 @@ pub(crate) struct OutOfPatience;
 impl Pace {
     pub(crate) fn new(most: usize, patience: Duration) -> Self {
         let now = Instant::now();
-        let state =
-            State { allowed: 1, excess: 0, answered: 0, is_opening: true, next: now, heard: now, failures: 0 };
+        let state = State { allowed: 1, excess: 0, answered: 0, is_opening: true, next: now, heard: now, failures: 0 };
         Self { room: Arc::new(Semaphore::new(1)), most, patience, state: Mutex::new(state) }
     }
 

@@ -124,7 +124,12 @@ mod tests {
 
     fn refused() -> Refused {
         let violation = Violation { field: "payload.value".into(), reason: "R".into(), description: "d".into() };
-        Refused { status: Some(400), reason: "INVALID_FIELDS".into(), violations: vec![violation], ..Refused::default() }
+        Refused {
+            status: Some(400),
+            reason: "INVALID_FIELDS".into(),
+            violations: vec![violation],
+            ..Refused::default()
+        }
     }
 
     #[test]

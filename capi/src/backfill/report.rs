@@ -65,7 +65,9 @@ impl Report {
             (0, 0) => Ok(()),
             (0, unknown) => Err(Failure::Other(unknown_lines(unknown))),
             (refused, 0) => Err(Failure::Data(format!("{refused} lines were refused"))),
-            (refused, unknown) => Err(Failure::Data(format!("{refused} lines were refused; {}", unknown_lines(unknown)))),
+            (refused, unknown) => {
+                Err(Failure::Data(format!("{refused} lines were refused; {}", unknown_lines(unknown))))
+            }
         }
     }
 }

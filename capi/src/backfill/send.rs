@@ -127,7 +127,8 @@ fn is_whole(name: &str, last: u64, past: &Past) -> Result<(), Failure> {
 fn refused_before(refusals: &std::path::Path, past: &Past) -> Result<std::collections::HashSet<u64>, Failure> {
     let name = refusals.display();
     if past.is_empty() && refusals.metadata().is_ok_and(|facts| facts.len() > 0) {
-        let sentence = format!("{name} is there already, from another run: move it away, or name another with --refused");
+        let sentence =
+            format!("{name} is there already, from another run: move it away, or name another with --refused");
         return Err(Failure::Data(sentence));
     }
     refused::lines_of(refusals).map_err(|error| Failure::Other(format!("{name}: {error}")))

@@ -1,7 +1,7 @@
 //! Calls in the rows of a table (RFC 4180), read within bounds.
 
 use std::{
-    io::{self, BufRead, Read},
+    io::{self, BufRead, Chain, Read},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use ingest::body::BODY_LIMIT;
 
 use super::{
@@ -29,9 +29,9 @@ pub(crate) struct TableOptions {
     pub(crate) mappings: Vec<Mapping>,
 }
 
-/// The calls of a table.
+/// The calls of a table. Every row ends in a newline, the last too; so the line that it begins on can be counted back.
 pub(crate) struct Table<R> {
-    rows: Reader<Leash<R>>,
+    rows: Reader<Chain<Leash<R>, &'static [u8]>>,
     /// What may still be read for the row at hand.
     left: Arc<AtomicUsize>,
     columns: Columns,
@@ -43,8 +43,10 @@ impl<R: BufRead> Table<R> {
     /// Reads the header.
     pub(crate) fn new(text: R, options: &TableOptions) -> io::Result<Self> {
         let left = Arc::new(AtomicUsize::new(LONGEST));
-        let leash = Leash { text, left: Arc::clone(&left) };
-        let mut rows = ReaderBuilder::new().delimiter(options.delimiter).flexible(true).from_reader(leash);
+        let text = Leash { text, left: Arc::clone(&left) }.chain(&b"\n"[..]);
+        let mut how = ReaderBuilder::new();
+        how.delimiter(options.delimiter).flexible(true).terminator(Terminator::Any(b'\n'));
+        let mut rows = how.from_reader(text);
         let header: Vec<String> = rows.headers().map_err(|error| of_csv(error, 1))?.iter().map(trimmed).collect();
         let columns = Columns::of(&header, &options.mappings).map_err(bad)?;
         Ok(Self { rows, left, columns, width: header.len(), row: ByteRecord::new() })
@@ -55,7 +57,22 @@ impl<R: BufRead> Table<R> {
             return Err(Flaw::Cells { found: self.row.len() as u64, expected: self.width as u64 });
         }
         let cells: Result<Vec<&str>, _> = self.row.iter().map(std::str::from_utf8).collect();
-        cells.map(|cells| self.columns.body(&cells).into()).map_err(|_| Flaw::NotUtf8)
+        let mut cells = cells.map_err(|_| Flaw::NotUtf8)?;
+        if let Some(last) = cells.last_mut() {
+            *last = last.strip_suffix('\r').unwrap_or(last);
+        }
+        Ok(self.columns.body(&cells).into())
+    }
+
+    /// The line that the row at hand begins on: as many before the next as it has newlines in it, and its own.
+    fn line(&self) -> u64 {
+        let inside = self.row.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.rows.position().line().saturating_sub(inside + 1)
+    }
+
+    /// A line of nothing, as it ends on Windows.
+    fn is_blank(&self) -> bool {
+        self.row.as_slice().trim_ascii().is_empty() && self.row.len() == 1
     }
 }
 
@@ -63,14 +80,14 @@ impl<R: BufRead> Iterator for Table<R> {
     type Item = io::Result<Record>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left.store(LONGEST, Ordering::Relaxed);
-        match self.rows.read_byte_record(&mut self.row) {
-            Ok(true) => {
-                let line = self.row.position().map_or(0, csv::Position::line);
-                Some(Ok(Record { line, body: self.body() }))
+        loop {
+            self.left.store(LONGEST, Ordering::Relaxed);
+            match self.rows.read_byte_record(&mut self.row) {
+                Ok(true) if self.is_blank() => {}
+                Ok(true) => return Some(Ok(Record { line: self.line(), body: self.body() })),
+                Ok(false) => return None,
+                Err(error) => return Some(Err(of_csv(error, self.rows.position().line()))),
             }
-            Ok(false) => None,
-            Err(error) => Some(Err(of_csv(error, self.rows.position().line()))),
         }
     }
 }
@@ -124,11 +141,16 @@ mod tests {
 
     #[test]
     fn rows_keep_the_line_that_they_begin_on() {
-        let text = format!("{HEADER}\nt,Purchase,s,c,1,\"A\n1\"\n\nt,Purchase,s,c,1,\"B,\"\"2\"\"\"\n");
-        let rows: Vec<_> = table(text.as_bytes(), b',').unwrap().into_iter().map(Result::unwrap).collect();
-        assert_eq!(rows.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 5]);
-        assert!(rows[0].1.as_ref().unwrap().contains(r#""order_id":"A\n1""#), "{rows:?}");
-        assert!(rows[1].1.as_ref().unwrap().contains(r#""order_id":"B,\"2\"""#), "{rows:?}");
+        let text =
+            format!("{HEADER}\nt,Purchase,s,c,1,\"A\n1\"\n\nt,Purchase,s,c,1,\"B,\"\"2\"\"\"\nt,Purchase,s,c,1,C");
+        for text in [text.clone(), text.replace("\n1", "1").replace('\n', "\r\n").replace("A1", "A\n1")] {
+            let rows: Vec<_> = table(text.as_bytes(), b',').unwrap().into_iter().map(Result::unwrap).collect();
+            assert_eq!(rows.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 5, 6], "{text:?}");
+            let orders = [r#""order_id":"A\n1"}"#, r#""order_id":"B,\"2\""}"#, r#""order_id":"C"}"#];
+            for (order, (_, body)) in orders.iter().zip(&rows) {
+                assert!(body.as_ref().unwrap().contains(order), "{body:?}");
+            }
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl<'d> Input<'d> {
         let connections = CONNECTIONS.to_string();
         let command = ["backfill", &file, "--url", &self.merchant.ingest, "--business", &self.merchant.business];
         let how = ["--api-key-file", &key, "--connections", &connections];
-        self.deployment.operator.start(&[&command, &how, more].concat())
+        self.deployment.operator.start(&[&command[..], &how, more].concat())
     }
 
     /// Runs it to its end, which has this exit code; its report.
@@ -68,7 +68,8 @@ impl<'d> Input<'d> {
 
     /// Waits until so many lines have been accepted.
     async fn reaches(&self, accepted: usize) -> anyhow::Result<()> {
-        wait::until("lines to be accepted", async || Ok((self.entries("accepted").len() >= accepted).then_some(()))).await
+        wait::until("lines to be accepted", async || Ok((self.entries("accepted").len() >= accepted).then_some(())))
+            .await
     }
 
     /// The merchant's rows, by their calls.

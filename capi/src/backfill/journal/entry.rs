@@ -77,8 +77,7 @@ mod tests {
     #[test]
     fn an_entry_is_read_as_it_was_written() {
         let call = CallId::now();
-        for fate in
-            [Fate::Sending, Fate::Unsent, Fate::Accepted(call), Fate::Refused(Some(call)), Fate::Refused(None)]
+        for fate in [Fate::Sending, Fate::Unsent, Fate::Accepted(call), Fate::Refused(Some(call)), Fate::Refused(None)]
         {
             let entry = Entry { line: 1_000_000, fingerprint: 0xa, fate };
             assert_eq!(entry.to_string().parse(), Ok(entry));

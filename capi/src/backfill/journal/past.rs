@@ -73,7 +73,8 @@ impl Past {
         }
         let mut past = Self::default();
         while lines.next()? {
-            let entry = lines.line.trim_end_matches('\n').parse::<Entry>().ok().filter(|entry| entry.line <= MOST_LINES);
+            let entry =
+                lines.line.trim_end_matches('\n').parse::<Entry>().ok().filter(|entry| entry.line <= MOST_LINES);
             past.take(entry.ok_or(JournalFault::Damaged(lines.count))?);
         }
         past.length = lines.length;
