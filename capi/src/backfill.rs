@@ -69,7 +69,7 @@ const API_KEY: &str = "CAPI_API_KEY";
 /// twice: it is reported, and --resend-unknown sends it.
 ///
 /// Refused calls are added to FILE.refused.ndjson, each as {"refused": {why}, "call": {the body}}: mend the calls and
-/// give that file to `capi backfill`. The API key comes from the environment variable CAPI_API_KEY or from
+/// give that file to `capi backfill`. The API key comes from the environment variable `CAPI_API_KEY` or from
 /// --api-key-file.
 ///
 /// Exit codes: 0 all accepted, 64 usage, 65 some lines refused or an input that is not as it was, 69 the endpoint or
@@ -97,7 +97,7 @@ pub(crate) struct Backfill {
     /// How the inputs are written [default: as the name ends, else as the first byte looks]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Which column of a table holds a field, or what all rows have: order_id=Order,value=Total,currency=:USD. A column
+    /// Which column of a table holds a field, or what all rows have: `order_id=Order,value=Total,currency=:USD`. A column
     /// that bears a field's name needs no entry. `contents` are a JSON array, `content_ids` one or a|b, `event_time` is
     /// Unix seconds or RFC 3339
     #[arg(long = "map", value_name = "FIELD=COLUMN|FIELD=:TEXT", value_delimiter = ',')]
@@ -212,19 +212,28 @@ impl Backfill {
         let refused_files = inputs.iter().map(|input| self.refusals_of(input)).collect();
         let mut report = Report::new(&sender.tally, started.elapsed(), journals.clone(), refused_files);
         let followed = match sent {
-            Ok(()) if self.wait => {
-                self.follow(business, journals).await.map(|verdicts| report.verdicts = Some(verdicts))
-            }
-            sent => sent,
+            Ok(()) if self.wait => self.follow(&sender.stop, business, journals).await,
+            sent => sent.map(|()| None),
         };
+        let ended = followed.map(|verdicts| report.verdicts = verdicts);
         output.print(&report)?;
-        followed?;
+        ended?;
         report.outcome()
     }
 
-    async fn follow(&self, business: BusinessId, journals: Vec<PathBuf>) -> Result<follow::Verdicts, Failure> {
-        let clickhouse = clickhouse::client(&self.clickhouse);
-        Follow { clickhouse, business: business.to_string(), journals, patience: self.patience }.to_the_end().await
+    /// The verdicts of all accepted calls, unless someone interrupts the wait.
+    async fn follow(
+        &self,
+        stop: &Stop,
+        business: BusinessId,
+        journals: Vec<PathBuf>,
+    ) -> Result<Option<follow::Verdicts>, Failure> {
+        let (clickhouse, business) = (clickhouse::client(&self.clickhouse), business.to_string());
+        let follow = Follow { clickhouse, business, journals, patience: self.patience };
+        match stop.unless(follow.to_the_end()).await {
+            Some(verdicts) => verdicts.map(Some),
+            None => stop.reason().map_or(Ok(None), Err),
+        }
     }
 
     fn journal_of(&self, input: &Input) -> PathBuf {

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Key(KeyCommand),
     /// Send rejected calls again, once what rejected them is repaired
     Replay(Replay),
-    /// Send orders from files to the endpoint
+    // Described where its arguments are: the help of it is long.
     Backfill(Box<Backfill>),
     /// What no worker could read: list, show, redrive
     #[command(subcommand)]

@@ -39,7 +39,7 @@ fn channel_put(token: &str, secret_key: Option<&str>) -> (i32, String, String) {
 
 #[test]
 fn wrong_arguments_are_usage() {
-    let faults: [&[&str]; 11] = [
+    let faults: [&[&str]; 17] = [
         &[],
         &["frobnicate"],
         &["business"],
@@ -51,6 +51,12 @@ fn wrong_arguments_are_usage() {
         &["replay", "--dry-run"],
         &["replay", "--call", "not-a-uuid"],
         &["setup", "--partitions", "0"],
+        &["backfill"],
+        &["backfill", "orders.ndjson"],
+        &["backfill", "orders.ndjson", "--business", BUSINESS],
+        &["backfill", "orders.ndjson", "--business", BUSINESS, "--api-key", "k"],
+        &["backfill", "-", "--business", BUSINESS, "--api-key-file", "-"],
+        &["backfill", "a", "b", "--business", BUSINESS, "--journal", "j"],
     ];
     for arguments in faults {
         let (code, stdout, stderr) = run(arguments);
@@ -68,6 +74,10 @@ fn help_and_version_are_no_fault() {
     let (_, help, _) = run(&["setup", "--help"]);
     for setting in ["CAPI_PARTITIONS=", "CAPI_DEDUP_WINDOW=", "CAPI_KAFKA_BROKERS=", "CAPI_CLICKHOUSE_URL="] {
         assert!(help.contains(setting), "{setting} in {help}");
+    }
+    let (_, help, _) = run(&["backfill", "--help"]);
+    for said in ["CAPI_API_KEY", "CAPI_ENDPOINT_URL=", ".capi-journal", ".refused.ndjson", "Exit codes", "64"] {
+        assert!(help.contains(said), "{said} in {help}");
     }
 }
 
@@ -128,4 +138,84 @@ fn what_is_away_is_69() {
         let (code, stdout, stderr) = outcome(&child.wait_with_output().unwrap());
         assert_eq!((code, stdout.as_str()), (69, ""), "{arguments:?}: {stderr}");
     }
+}
+
+/// A folder with an input of these lines, and its path.
+fn input(name: &str, lines: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, lines).unwrap();
+    (folder, path.to_string_lossy().into_owned())
+}
+
+fn order(id: &str, event_time: &str) -> String {
+    format!(
+        r#"{{"cnct_tracking_id":"t","event_name":"Purchase","sendout_id":"s","attribution":{{"meta_ctwa":{{"ctwa_clid":"c","ad_id":"1"}}}},"payload":{{"currency":"USD","value":2.5,"order_id":"{id}","event_time":{event_time}}}}}"#
+    )
+}
+
+#[test]
+fn a_check_names_every_fault_with_its_line_and_sends_nothing() {
+    let lines = [order("1", "946684800"), order("1", "null"), "{\"payload\":[]}".into(), "x".into()].join("\n");
+    let (folder, path) = input("orders.ndjson", &lines);
+    let (code, stdout, stderr) = run(&["--json", "backfill", "--check", &path]);
+    assert_eq!(code, 65, "{stderr}");
+    let found: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (summary, findings) = found.split_last().unwrap();
+    let told = |finding: &serde_json::Value| {
+        format!(
+            "{} {} {}",
+            finding["line"],
+            finding["field"].as_str().unwrap_or("-"),
+            finding["reason"].as_str().unwrap()
+        )
+    };
+    let expected = [
+        "1 payload.event_time EVENT_TOO_OLD",
+        "2 payload.order_id REPEATED_ORDER",
+        "3 cnct_tracking_id FIELD_REQUIRED",
+        "3 event_name FIELD_REQUIRED",
+        "3 sendout_id FIELD_REQUIRED",
+        "3 attribution.meta_ctwa.ctwa_clid FIELD_REQUIRED",
+        "3 attribution.meta_ctwa.ad_id FIELD_REQUIRED",
+        "3 payload FIELD_TYPE",
+        "4 - MALFORMED_JSON",
+    ];
+    assert_eq!(findings.iter().map(told).collect::<Vec<_>>(), expected);
+    assert!(findings.iter().all(|finding| finding["file"] == path.as_str()));
+    assert_eq!((&summary["lines"], &summary["accepted"], &summary["refused"]), (&4.into(), &2.into(), &2.into()));
+    assert_eq!(summary["currencies"]["USD"]["value"], "2.50");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1, "no journal");
+    let (_, stdout, _) = run(&["backfill", "--check", &path]);
+    assert!(stdout.starts_with(&format!("{path}:1: payload.event_time is over 7 days old")), "{stdout}");
+    assert!(stdout.contains("4 lines: 2 would be accepted, 2 refused"), "{stdout}");
+}
+
+#[test]
+fn a_check_of_good_lines_is_no_fault() {
+    let (_folder, path) = input("orders", &order("1", "null"));
+    assert_eq!(run(&["backfill", "--check", &path]).0, 0);
+    let table = "cnct_tracking_id,event_name,sendout_id,ctwa_clid,ad_id,currency,value,order_id\r\nt,Purchase,s,c,1,USD,1,7\r\n";
+    let (_folder, path) = input("orders.csv", table);
+    let (code, stdout, stderr) = run(&["backfill", "--check", &path]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let (code, _, stderr) = run(&["backfill", "--check", &path, "--map", "value=Total"]);
+    assert!(code == 65 && stderr.contains("no column `Total`"), "{stderr}");
+    assert_eq!(run(&["backfill", "--check", "/nowhere/orders.ndjson"]).0, 65);
+}
+
+#[test]
+fn an_endpoint_that_is_away_is_69_and_its_lines_are_not_lost() {
+    let (folder, path) = input("orders.ndjson", &order("1", "null"));
+    let send = ["--business", BUSINESS, "--url", "http://127.0.0.1:9", "--patience", "200ms"];
+    let output = capi().env("CAPI_API_KEY", "k").args(["--json", "backfill", &path]).args(send).output().unwrap();
+    let (code, stdout, stderr) = outcome(&output);
+    assert!(code == 69 && stderr.contains("refused") && stdout.contains(r#""accepted":0"#), "{stdout}{stderr}");
+    let progress = stderr.lines().next().unwrap();
+    assert!(
+        serde_json::from_str::<serde_json::Value>(progress).is_ok(),
+        "progress is JSON where nobody watches: {stderr}"
+    );
+    let journal = std::fs::read_to_string(folder.path().join("orders.ndjson.capi-journal")).unwrap();
+    assert_eq!(journal.lines().count(), 1, "the header alone: {journal}");
 }

@@ -220,8 +220,7 @@ fn statement(piece: &[CallId]) -> String {
 
 /// The time in a call's id (RFC 9562, UUIDv7), in Unix milliseconds.
 fn millis_of(call: CallId) -> u64 {
-    let [a, b, c, d, e, f, ..] = *call.as_bytes();
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    call.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | u64::from(*byte))
 }
 
 /// The calls of the journals, piece by piece.

@@ -60,7 +60,7 @@ impl Input {
     /// Its bytes as they lie there; `None` where nobody can know.
     pub(crate) fn size(&self) -> Option<u64> {
         let facts = self.path.metadata().ok().filter(|_| !self.is_pipe())?;
-        facts.is_file().then(|| facts.len())
+        facts.is_file().then_some(facts.len())
     }
 
     /// Opens it. `read` counts the bytes as they lie there.

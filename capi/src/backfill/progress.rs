@@ -157,7 +157,7 @@ mod tests {
     fn a_sample_tells_rate_and_time_left() {
         let (tally, read) = (Arc::new(Tally::default()), Arc::new(AtomicU64::new(250)));
         let mut meter = Meter::new(Arc::clone(&tally), read, Some(1000));
-        meter.marks = [(Instant::now() - Duration::from_secs(5), 0, 0)].into();
+        meter.marks = [(Instant::now().checked_sub(Duration::from_secs(5)).unwrap(), 0, 0)].into();
         tally.accepted.add(120);
         tally.before.add(20);
         tally.trouble("no answer in time");

@@ -88,6 +88,6 @@ mod tests {
             assert_eq!(counts_each_time(body(order).as_bytes()), counts, "{order}");
         }
         assert!(!counts_each_time(b"{"));
-        assert!(!counts_each_time(&[b' '; BODY_LIMIT + 1]));
+        assert!(!counts_each_time(&vec![b' '; BODY_LIMIT + 1]));
     }
 }

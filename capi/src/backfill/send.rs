@@ -237,3 +237,6 @@ impl Outbound {
         Entry { line: self.record.line, fingerprint: self.fingerprint, fate }
     }
 }
+
+#[cfg(test)]
+mod tests;

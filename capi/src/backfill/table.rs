@@ -66,8 +66,8 @@ impl<R: BufRead> Table<R> {
 
     /// The line that the row at hand begins on: as many before the next as it has newlines in it, and its own.
     fn line(&self) -> u64 {
-        let inside = self.row.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.rows.position().line().saturating_sub(inside + 1)
+        let lines = self.row.as_slice().split(|byte| *byte == b'\n').count() as u64;
+        self.rows.position().line().saturating_sub(lines)
     }
 
     /// A line of nothing, as it ends on Windows.
@@ -133,7 +133,9 @@ mod tests {
 
     const HEADER: &str = "cnct_tracking_id,event_name,sendout_id,ctwa_clid,ad_id,order_id";
 
-    fn table(text: &[u8], delimiter: u8) -> io::Result<Vec<io::Result<(u64, Result<String, Flaw>)>>> {
+    type Row = (u64, Result<String, Flaw>);
+
+    fn table(text: &[u8], delimiter: u8) -> io::Result<Vec<io::Result<Row>>> {
         let table = Table::new(text, &TableOptions { delimiter, mappings: Vec::new() })?;
         let shown = |body: Bytes| String::from_utf8(body.into()).unwrap();
         Ok(table.map(|record| record.map(|record| (record.line, record.body.map(shown)))).collect())

@@ -128,9 +128,9 @@ pub(crate) async fn killed_and_resumed(deployment: &mut Deployment) -> anyhow::R
     the_report_is_that_of_the_rows(&input, &report["verdicts"]).await?;
     let sent = input.rows().await?.len();
     ensure!((3000..=3000 + CONNECTIONS).contains(&sent), "{sent} calls for 3000 lines: answered ones were sent again");
-    let orders = || (0..2700).map(|at| format!("ORD-{at}"));
+    let sound = || (0..2700).map(|at| format!("ORD-{at}"));
     let credited = input.credited().await?;
-    ensure!(credited == once(orders()), "not every order was counted once: {:?}", wrong(&credited));
+    ensure!(credited == once(sound()), "not every order was counted once: {:?}", wrong(&credited));
 
     // Run again, it sends nothing and says the same.
     let again = input.run(65, &["--wait"]).await?;
@@ -142,8 +142,14 @@ pub(crate) async fn killed_and_resumed(deployment: &mut Deployment) -> anyhow::R
     let report = mended.run(0, &["--wait"]).await?;
     expect(&report["verdicts"], &json!({"forwarded": 100, "duplicate": 0, "rejected": 0}))?;
     let credited = input.credited().await?;
-    ensure!(credited == once(orders().chain((0..100).map(|at| format!("BAD-{at}")))), "{:?}", wrong(&credited));
+    ensure!(credited == once(sound().chain((0..100).map(|at| format!("BAD-{at}")))), "{:?}", wrong(&credited));
     Ok(())
+}
+
+/// Orders on lines, each once.
+fn orders(count: usize) -> String {
+    let orders: Vec<_> = (0..count).map(|at| purchase(&format!("ORD-{at}")).to_string()).collect();
+    orders.join("\n")
 }
 
 /// 2,700 orders, and every 27 of them a repeated one, an old one and a refused one.
@@ -226,7 +232,7 @@ pub(crate) async fn an_ingest_goes_away(deployment: &mut Deployment) -> anyhow::
     let limit = ["business", "put", &merchant.business, "--name", "Corner Shop", "--rate-limit", "300"];
     deployment.operator.one(&limit).await?;
     deployment.a_change_takes_effect().await;
-    let orders: String = (0..1200).map(|at| format!("{}\n", purchase(&format!("ORD-{at}")))).collect();
+    let orders = orders(1200);
     let running = Input::new(deployment, &merchant, "orders.ndjson", &orders)?;
     let child = running.start(&["--wait"])?;
     running.reaches(200).await?;
@@ -294,7 +300,7 @@ pub(crate) async fn a_business_with_a_rate_limit(deployment: &Deployment) -> any
 /// A key that is not valid ends the backfill with its first call, and the journal has no line of it.
 pub(crate) async fn a_key_that_is_not_valid(deployment: &Deployment) -> anyhow::Result<()> {
     let merchant = Merchant::open(deployment).await?;
-    let orders: String = (0..100).map(|at| format!("{}\n", purchase(&format!("ORD-{at}")))).collect();
+    let orders = orders(100);
     let input = Input::new(deployment, &merchant, "orders.ndjson", &orders)?;
     fs::write(&input.key, "capi_unknown_key")?;
     let said = Said::of(input.start(&[])?).await?;
