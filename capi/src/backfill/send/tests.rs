@@ -1,6 +1,6 @@
 //! Lines to an endpoint that answers as it was told, and what the journal says afterwards.
 
-use std::{fs, path::Path, sync::Mutex, time::Duration};
+use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -25,7 +25,7 @@ impl Stub {
     async fn start(answers: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, bodies) = (listener.local_addr().unwrap(), Arc::default());
-        let answers = Arc::new(Mutex::new(answers.to_vec().into_iter()));
+        let answers = Arc::new(Mutex::new(VecDeque::from(answers.to_vec())));
         let seen: Arc<Mutex<Vec<String>>> = Arc::clone(&bodies);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -34,7 +34,7 @@ impl Stub {
                     let mut stream = BufReader::new(stream);
                     while let Some(body) = request(&mut stream).await {
                         seen.lock().unwrap().push(body);
-                        let answer = answers.lock().unwrap().next().unwrap_or(ACCEPTED);
+                        let answer = answers.lock().unwrap().pop_front().unwrap_or(ACCEPTED);
                         if answer.is_empty() {
                             // The connection ends without an answer.
                             return;
