@@ -17,6 +17,7 @@ const OVERLOADS: &str = "capi_ingest_overloads_total";
 const PRODUCE_FAILURES: &str = "capi_ingest_produce_failures_total";
 const UNREADABLE: &str = "capi_ingest_unreadable_total";
 const CONNECTIONS: &str = "capi_ingest_connections";
+const MADE_WAY: &str = "capi_ingest_connections_made_way_total";
 
 /// Gives every metric its help text, and begins those that alerts watch at zero: a counter that appears with its first
 /// count shows Prometheus no increase.
@@ -32,6 +33,7 @@ pub fn describe() {
     describe_counter!(PRODUCE_FAILURES, "Messages that the queue did not acknowledge in time, by topic");
     describe_counter!(UNREADABLE, "Messages that could not be read, by topic");
     describe_gauge!(CONNECTIONS, "Open connections on the public address");
+    describe_counter!(MADE_WAY, "Quiet connections that were asked to make way for new ones, there being no room left");
 }
 
 fn begin() {
@@ -98,6 +100,11 @@ impl Drop for Connection {
     fn drop(&mut self) {
         gauge!(CONNECTIONS).decrement(1.0);
     }
+}
+
+/// A quiet connection is asked to make way.
+pub fn made_way() {
+    counter!(MADE_WAY).increment(1);
 }
 
 /// So many callers more wait.

@@ -87,8 +87,9 @@ pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     tracing::info!(%address, "listening");
+    let connections = server::descriptors::room(settings.max_connections);
     let served = async {
-        server::serve(listener, router::router(Arc::clone(&service)), settings.max_connections, drain.clone()).await;
+        server::serve(listener, router::router(Arc::clone(&service)), connections, drain.clone()).await;
         // Calls whose callers went away are finished as well.
         service.calls.close();
         service.calls.wait().await;

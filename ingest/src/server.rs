@@ -1,27 +1,29 @@
 //! Connections on the public address: HTTP/1.1, and HTTP/2 without TLS by prior knowledge (TLS ends in front).
 
-use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, response::Response};
 use http::{Request, Version};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::{conn::auto::Builder, graceful::GracefulConnection},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::sleep,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{metrics, router::Peer};
 
+pub mod descriptors;
 mod pace;
+mod room;
 
 use pace::{Clock, Paced};
+use room::{Place, Room};
 
 /// The largest head of a request, and the part of a body that is read at once, in bytes. Heads of more than 100 fields
 /// are refused by hyper.
@@ -38,60 +40,92 @@ const PING_LIMIT: Duration = Duration::from_secs(10);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Serves the router until `drain` is cancelled, and then until the requests in flight are answered. Beyond `connections`
-/// open ones, new ones wait in the kernel's backlog.
+/// open ones, the quietest make way; while none is quiet, new ones wait in the kernel's backlog.
 pub async fn serve(listener: TcpListener, router: Router, connections: usize, drain: CancellationToken) {
-    let room = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-    let (http, graceful) = (Arc::new(http()), GracefulShutdown::new());
-    while let Some((stream, peer, permit)) = next(&listener, &room, &drain).await {
-        let (http, watcher, router) = (Arc::clone(&http), graceful.watcher(), router.clone());
-        tokio::spawn(async move {
-            let (_permit, _open) = (permit, metrics::Connection::begin());
-            let clock = Clock::default();
-            let service = {
-                let clock = clock.clone();
-                service_fn(move |request| answer(router.clone(), peer, clock.clone(), request))
-            };
+    let (http, room, open) = (Arc::new(http()), Room::new(connections), TaskTracker::new());
+    while let Some((stream, peer, place)) = next(&listener, &room, &drain).await {
+        let (http, router, drain) = (Arc::clone(&http), router.clone(), drain.clone());
+        open.spawn(async move {
+            let _open = metrics::Connection::begin();
+            let clock = place.clock();
+            let service = service_fn(|request| answer(router.clone(), peer, place.clock(), request));
             let connection = http.serve_connection(TokioIo::new(Paced::new(stream, clock)), service);
-            // What ends a connection is the other side's affair; what is ours is logged with its call.
-            if let Err(fault) = watcher.watch(connection).await {
-                tracing::debug!(%fault, "connection ended");
-            }
+            converse(connection, &place, &drain).await;
         });
     }
     drop(listener);
-    graceful.shutdown().await;
+    open.close();
+    open.wait().await;
+}
+
+/// Lets a connection live until it ends by itself, or has to go.
+async fn converse<C>(connection: C, place: &Place, drain: &CancellationToken)
+where
+    C: GracefulConnection<Error: fmt::Display>,
+{
+    let (mut connection, clock, mut is_parting) = (pin!(connection), place.clock(), false);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                // What ends a connection is the other side's affair; what is ours is logged with its call.
+                if let Err(fault) = ended {
+                    tracing::debug!(%fault, "connection ended");
+                }
+                return;
+            }
+            () = until_parting(&clock, drain), if !is_parting => {
+                is_parting = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = place.asked_to_go() => {
+                // A request may have come meanwhile.
+                if clock.quiet_since().is_some() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn until_parting(clock: &Clock, drain: &CancellationToken) {
+    tokio::select! {
+        () = drain.cancelled() => {}
+        () = clock.rested() => {}
+    }
 }
 
 /// The next connection, once there is room for it; `None` when a drain begins.
 async fn next(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
+    room: &Arc<Room>,
     drain: &CancellationToken,
-) -> Option<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let accepted = async {
-        // The semaphore is never closed.
-        let permit = Arc::clone(room).acquire_owned().await.ok()?;
-        loop {
-            match accept(listener).await {
-                Ok((stream, peer)) => return Some((stream, peer, permit)),
-                Err(fault) => {
-                    tracing::warn!(%fault, "cannot accept a connection");
-                    sleep(ACCEPT_AGAIN).await;
-                }
-            }
-        }
-    };
+) -> Option<(TcpStream, IpAddr, Place)> {
     tokio::select! {
         biased;
         () = drain.cancelled() => None,
-        accepted = accepted => accepted,
+        accepted = async {
+            let place = room.place().await;
+            let (stream, peer) = accept(listener).await;
+            Some((stream, peer, place))
+        } => accepted,
     }
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, IpAddr)> {
-    let (stream, peer) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, peer.ip()))
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // One that is reset already says so when it is read.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer.ip());
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(fault) => {
+                tracing::warn!(%fault, "cannot accept a connection");
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
 }
 
 async fn answer(

@@ -37,7 +37,7 @@ pub struct Settings {
     /// Bytes of request bodies in flight at once; more are answered 503. A call takes up to three times its body
     #[arg(long, env = "CAPI_MAX_BODY_BYTES", default_value = "268435456", value_name = "BYTES")]
     pub max_body_bytes: usize,
-    /// Open connections at once; more wait to be accepted
+    /// Open connections at once; beyond them, those that have been quiet for longest make way
     #[arg(long, env = "CAPI_MAX_CONNECTIONS", default_value = "10000", value_name = "CONNECTIONS")]
     pub max_connections: usize,
     /// Where Kafka is.

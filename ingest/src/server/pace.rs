@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -15,6 +15,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 /// From the first byte of a request's head, or from the connection's beginning, to the head's end.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -24,28 +25,68 @@ const REST_TIME: Duration = Duration::from_secs(75);
 /// How long the other side may take to accept more of an answer.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
-/// Whether requests of a connection are being answered: shared by the connection and its requests.
-#[derive(Clone, Default)]
-pub(super) struct Clock {
-    requests: Arc<AtomicUsize>,
-    is_http2: Arc<AtomicBool>,
+/// How long an HTTP/2 connection that has rested may take to part.
+const PARTING_TIME: Duration = Duration::from_secs(10);
+
+/// What a connection's requests do: shared by the connection, its requests and the room that it stands in.
+#[derive(Clone)]
+pub(super) struct Clock(Arc<Times>);
+
+struct Times {
+    /// Requests that are being answered.
+    running: AtomicUsize,
+    /// Requests that were answered.
+    answered: AtomicUsize,
+    is_http2: AtomicBool,
+    begun: Instant,
+    /// When the last request was answered, in milliseconds since the connection began.
+    quiet_after: AtomicU64,
+    rested: CancellationToken,
 }
 
 /// A request is being answered while this is held.
-pub(super) struct Busy(Arc<AtomicUsize>);
+pub(super) struct Busy(Arc<Times>);
 
 impl Clock {
+    /// Of a connection that begins now.
+    pub(super) fn start() -> Self {
+        Self(Arc::new(Times {
+            running: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            is_http2: AtomicBool::new(false),
+            begun: Instant::now(),
+            quiet_after: AtomicU64::new(0),
+            rested: CancellationToken::new(),
+        }))
+    }
+
     /// A request has come. HTTP/2 exchanges frames between requests that begin none.
     pub(super) fn busy(&self, is_http2: bool) -> Busy {
-        self.is_http2.fetch_or(is_http2, Ordering::Relaxed);
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(&self.requests))
+        self.0.is_http2.fetch_or(is_http2, Ordering::Relaxed);
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(&self.0))
+    }
+
+    /// Since when no request is being answered; `None` while one is.
+    pub(super) fn quiet_since(&self) -> Option<Instant> {
+        let is_busy = self.0.running.load(Ordering::Acquire) > 0;
+        let quiet_after = Duration::from_millis(self.0.quiet_after.load(Ordering::Relaxed));
+        (!is_busy).then(|| self.0.begun + quiet_after)
+    }
+
+    /// An HTTP/2 connection has rested for long enough: it is to say goodbye, so that the other side knows which of its
+    /// requests were not taken.
+    pub(super) async fn rested(&self) {
+        self.0.rested.cancelled().await;
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let quiet_after = u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.quiet_after.store(quiet_after, Ordering::Relaxed);
+        self.0.answered.fetch_add(1, Ordering::Relaxed);
+        self.0.running.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -57,6 +98,8 @@ enum Phase {
     Busy,
     /// Between requests.
     Rest,
+    /// An HTTP/2 connection says goodbye.
+    Parting,
 }
 
 /// A connection that fails with `TimedOut` where the other side takes too long.
@@ -64,34 +107,40 @@ pub(super) struct Paced<S> {
     stream: S,
     clock: Clock,
     phase: Phase,
+    /// Requests that had been answered when it was last looked.
+    answered: usize,
     read_limit: Pin<Box<Sleep>>,
     write_limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Paced<S> {
     pub(super) fn new(stream: S, clock: Clock) -> Self {
-        Self { stream, clock, phase: Phase::Head, read_limit: Box::pin(sleep(HEAD_TIME)), write_limit: None }
+        let read_limit = Box::pin(sleep(HEAD_TIME));
+        Self { stream, clock, phase: Phase::Head, answered: 0, read_limit, write_limit: None }
     }
 
-    /// The phase follows the requests.
+    /// The phase follows the requests, those that came and went between two looks included.
     fn follow(&mut self) {
-        if self.clock.requests.load(Ordering::Relaxed) > 0 {
+        let is_quiet = self.clock.quiet_since().is_some();
+        let answered = self.clock.0.answered.load(Ordering::Relaxed);
+        if !is_quiet {
             self.phase = Phase::Busy;
-        } else if self.phase == Phase::Busy {
+        } else if answered != self.answered {
+            self.answered = answered;
             self.enter(Phase::Rest, REST_TIME);
         }
     }
 
-    /// Bytes have come.
+    /// Bytes have come. In HTTP/2 they may be a ping, or the answer to ours: a connection without requests is not kept
+    /// open by them.
     fn heard(&mut self) {
-        if self.phase != Phase::Rest {
-            return;
-        }
-        if self.clock.is_http2.load(Ordering::Relaxed) {
-            self.enter(Phase::Rest, REST_TIME);
-        } else {
+        if self.phase == Phase::Rest && !self.is_http2() {
             self.enter(Phase::Head, HEAD_TIME);
         }
+    }
+
+    fn is_http2(&self) -> bool {
+        self.clock.0.is_http2.load(Ordering::Relaxed)
     }
 
     fn enter(&mut self, phase: Phase, limit: Duration) {
@@ -104,6 +153,11 @@ impl<S> Paced<S> {
             return Poll::Pending;
         }
         ready!(self.read_limit.as_mut().poll(cx));
+        if self.phase == Phase::Rest && self.is_http2() {
+            self.enter(Phase::Parting, PARTING_TIME);
+            self.clock.0.rested.cancel();
+            ready!(self.read_limit.as_mut().poll(cx));
+        }
         Poll::Ready(Err(timed_out("no request came in time")))
     }
 
@@ -177,7 +231,7 @@ mod tests {
 
     fn paced() -> (Paced<DuplexStream>, DuplexStream, Clock) {
         let (near, far) = duplex(16);
-        let clock = Clock::default();
+        let clock = Clock::start();
         (Paced::new(near, clock.clone()), far, clock)
     }
 
@@ -224,14 +278,33 @@ mod tests {
         assert_eq!(read_fails_after(&mut paced).await, HEAD_TIME);
     }
 
+    /// Such as an answer that waits for nothing: nothing is read while it is made.
     #[tokio::test(start_paused = true)]
-    async fn frames_between_requests_of_http2_begin_no_head() {
+    async fn a_request_that_came_and_went_between_two_looks_counts() {
+        let (mut paced, _far, clock) = paced();
+        tokio::time::advance(Duration::from_secs(9)).await;
+        drop(clock.busy(false));
+        assert_eq!(read_fails_after(&mut paced).await, REST_TIME);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_keep_no_http2_connection_open_and_it_parts_with_a_word() {
         let (mut paced, mut far, clock) = paced();
         drop(clock.busy(true));
-        paced.phase = Phase::Busy;
-        far.write_all(b"ping").await.unwrap();
-        assert_eq!(paced.read(&mut [0; 16]).await.unwrap(), 4);
-        assert_eq!(read_fails_after(&mut paced).await, REST_TIME);
+        let since = Instant::now();
+        let pings = tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_secs(20)).await;
+                far.write_all(b"ping").await.unwrap();
+            }
+        });
+        let said = tokio::spawn(async move {
+            clock.rested().await;
+            since.elapsed()
+        });
+        while paced.read(&mut [0; 16]).await.is_ok() {}
+        assert_eq!((said.await.unwrap(), since.elapsed()), (REST_TIME, REST_TIME + PARTING_TIME));
+        pings.abort();
     }
 
     #[tokio::test(start_paused = true)]
