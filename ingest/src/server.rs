@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, response::Response};
-use http::{Request, Version};
+use http::{HeaderValue, Request, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -40,7 +40,7 @@ const PING_LIMIT: Duration = Duration::from_secs(10);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Serves the router until `drain` is cancelled, and then until the requests in flight are answered. Beyond `connections`
-/// open ones, the quietest make way; while none is quiet, new ones wait in the kernel's backlog.
+/// open ones, the quietest make way; while none is quiet, the next one waits, and others in the kernel's backlog.
 pub async fn serve(listener: TcpListener, router: Router, connections: usize, drain: CancellationToken) {
     let (http, room, open) = (Arc::new(http()), Room::new(connections), TaskTracker::new());
     while let Some((stream, peer, place)) = next(&listener, &room, &drain).await {
@@ -104,9 +104,9 @@ async fn next(
         biased;
         () = drain.cancelled() => None,
         accepted = async {
-            let place = room.place().await;
+            // First the connection: nobody makes way before somebody comes.
             let (stream, peer) = accept(listener).await;
-            Some((stream, peer, place))
+            Some((stream, peer, room.place().await))
         } => accepted,
     }
 }
@@ -135,9 +135,16 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let _busy = clock.busy(request.version() == Version::HTTP_2);
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
-    router.oneshot(request).await
+    let mut response = router.oneshot(request).await?;
+    if is_chunked {
+        // It may have declared a length as well, which hyper has taken away: a proxy in front may have gone by that, and
+        // what follows may be no request of the caller's (RFC 9112, 6.1).
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 fn http() -> Builder<TokioExecutor> {

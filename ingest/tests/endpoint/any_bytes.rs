@@ -7,7 +7,7 @@ use proptest::{
     proptest,
 };
 
-use crate::harness::{EXAMPLE, Fixture};
+use crate::harness::{EXAMPLE, Fixture, Got};
 
 /// The example with some of its bytes replaced, removed or repeated.
 fn mangled() -> impl Strategy<Value = Vec<u8>> {
@@ -48,6 +48,94 @@ fn transplanted() -> impl Strategy<Value = String> {
         .prop_map(move |(at, with)| EXAMPLE.replacen(values[at].trim_end_matches(','), &with, 1))
 }
 
+/// Values in place of others: of another type, at and beyond the edges, and text of every odd kind.
+fn odd() -> impl Strategy<Value = String> {
+    const EDGES: [&str; 30] = [
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "0",
+        "-0",
+        "-1",
+        "1e999",
+        "-1e-999",
+        "1E400",
+        "2147483648",
+        "9223372036854775808",
+        "1e12",
+        "1000000000000.0000001",
+        "0.0000005",
+        "18446744073709551616",
+        "1746480000.0",
+        "4294967296",
+        "\"\"",
+        "\" \"",
+        "\"\\ud800\"",
+        "\"\\udc00\\ud800\"",
+        "\"\\u0000\"",
+        "\"\u{202e}\u{feff}\u{1f468}\u{200d}\"",
+        "\"\u{10ffff}\"",
+        "\"\u{85}\"",
+        "[null]",
+        "[[]]",
+        "[{}]",
+        "[{\"id\":\"x\",\"quantity\":-1}]",
+    ];
+    prop_oneof![
+        proptest::sample::select(&EDGES[..]).prop_map(str::to_owned),
+        (1_usize..200).prop_map(|levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels))),
+        (1_usize..60).prop_map(|levels| format!("{}1{}", "{\"payload\":".repeat(levels), "}".repeat(levels))),
+        (1_usize..3000).prop_map(|length| format!("\"{}\"", "é".repeat(length))),
+        (90_usize..120).prop_map(|count| format!("[{}\"x\"]", "\"x\",".repeat(count))),
+        (1_usize..400).prop_map(|digits| "9".repeat(digits)),
+    ]
+}
+
+/// What is done to a member of the example.
+#[derive(Clone, Debug)]
+enum Change {
+    Replace(String),
+    Delete,
+    /// The member again, with this value.
+    Repeat(String),
+}
+
+/// The example with some of its members changed, whatever their place.
+fn restructured() -> impl Strategy<Value = String> {
+    let change = prop_oneof![odd().prop_map(Change::Replace), Just(Change::Delete), odd().prop_map(Change::Repeat)];
+    vec((0..24_usize, change), 1..5).prop_map(|changes| {
+        let mut at = 0;
+        let example: serde_json::Value = serde_json::from_str(EXAMPLE).unwrap();
+        written(&example, &mut at, &changes)
+    })
+}
+
+/// The JSON of a value; `at` counts the members on the way.
+fn written(value: &serde_json::Value, at: &mut usize, changes: &[(usize, Change)]) -> String {
+    match value {
+        serde_json::Value::Object(members) => {
+            let members = members.iter().filter_map(|(name, value)| {
+                let change = changes.iter().find(|(place, _)| place == at).map(|(_, change)| change);
+                *at += 1;
+                let kept = written(value, at, changes);
+                match change {
+                    None => Some(format!("\"{name}\":{kept}")),
+                    Some(Change::Replace(with)) => Some(format!("\"{name}\":{with}")),
+                    Some(Change::Repeat(with)) => Some(format!("\"{name}\":{kept},\"{name}\":{with}")),
+                    Some(Change::Delete) => None,
+                }
+            });
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        serde_json::Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| written(item, at, changes)).collect();
+            format!("[{}]", items.join(","))
+        }
+        leaf => leaf.to_string(),
+    }
+}
+
 fn has_one_documented_answer(body: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
@@ -62,6 +150,7 @@ fn has_one_documented_answer(body: &[u8]) {
             400 => {
                 assert!(["MALFORMED_JSON", "INVALID_FIELDS"].contains(&got.reason()), "{got:?}");
                 assert_eq!((records.len(), events.len(), got.stage()), (1, 0, "payload_mapping"));
+                is_documented(&got);
                 &records[0].call
             }
             _ => panic!("{got:?}"),
@@ -69,6 +158,33 @@ fn has_one_documented_answer(body: &[u8]) {
         assert_eq!((call.call_id.to_string().as_str(), call.body.as_slice()), (got.call_id(), body));
     });
 }
+
+/// The body of a 400, to its last member (contract, section 2).
+fn is_documented(got: &Got) {
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&got.body), ["code", "details", "message", "status"]);
+    assert_eq!((&got.body["code"], &got.body["status"]), (&3.into(), &"INVALID_ARGUMENT".into()));
+    assert!(!got.body["message"].as_str().unwrap().is_empty());
+    let details = got.body["details"].as_array().unwrap();
+    assert_eq!(keys(&details[0]), ["@type", "domain", "metadata", "reason"]);
+    assert_eq!(keys(&details[0]["metadata"]), ["call_id", "failure_stage", "retryable"]);
+    assert_eq!(details.len(), if got.reason() == "INVALID_FIELDS" { 2 } else { 1 }, "{got:?}");
+    for violation in details.iter().skip(1).flat_map(|detail| detail["field_violations"].as_array().unwrap()) {
+        assert_eq!(keys(violation), ["description", "field", "reason"]);
+        assert!(VIOLATIONS.contains(&violation["reason"].as_str().unwrap()), "{violation}");
+    }
+}
+
+const VIOLATIONS: [&str; 8] = [
+    "FIELD_REQUIRED",
+    "FIELD_TOO_LONG",
+    "FIELD_TYPE",
+    "FIELD_VALUE",
+    "TOO_MANY_ITEMS",
+    "UNSUPPORTED_EVENT_NAME",
+    "INVALID_CURRENCY",
+    "EVENT_IN_FUTURE",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
@@ -85,6 +201,11 @@ proptest! {
 
     #[test]
     fn anything_like_json(body in jsonish()) {
+        has_one_documented_answer(body.as_bytes());
+    }
+
+    #[test]
+    fn members_changed_lost_and_repeated(body in restructured()) {
         has_one_documented_answer(body.as_bytes());
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "the modules of a test binary have no outside")]
 
+mod abuse;
 mod any_bytes;
 mod checks;
 mod harness;

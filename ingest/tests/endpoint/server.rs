@@ -17,18 +17,18 @@ use tokio::{
 use crate::harness::{EXAMPLE, Fixture, Setup};
 
 /// Serves the fixture's router on a port of its own.
-async fn start(fixture: &Fixture, connections: usize) -> (SocketAddr, JoinHandle<()>) {
+pub async fn start(fixture: &Fixture, connections: usize) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (address, tokio::spawn(serve(listener, fixture.router.clone(), connections, fixture.drain.clone())))
 }
 
-fn head(fixture: &Fixture, key: &str, length: usize) -> String {
+pub fn head(fixture: &Fixture, key: &str, length: usize) -> String {
     format!("POST {} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n", fixture.path())
 }
 
 /// Reads one answer: its head, and as much of a body as it declares.
-async fn answer(stream: &mut TcpStream) -> String {
+pub async fn answer(stream: &mut TcpStream) -> String {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&read).to_lowercase();
