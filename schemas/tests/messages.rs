@@ -7,6 +7,11 @@ use capi_schemas::{
     ledger::{Acceptance, Accepted, Claim, Intent, OpenIntent, Refused, State},
 };
 
+use proptest::{
+    collection::vec,
+    prelude::{any, proptest},
+};
+
 fn call() -> Call {
     Call {
         business_id: "b1".into(),
@@ -135,5 +140,37 @@ fn a_message_cut_anywhere_is_an_error() {
     let event = ConversionEvent { call: call(), lane: Lane::Live, progress: None }.encode();
     for cut in 0..event.len() {
         assert!(ConversionEvent::decode(&event[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+/// Bytes that follow the header of each message, and bytes that are none.
+fn reads_or_says_why<M: Message + PartialEq + std::fmt::Debug>(header: &[u8], datum: &[u8]) {
+    for bytes in [[header, datum].concat(), datum.to_vec()] {
+        if let Ok(message) = M::decode(&bytes) {
+            survives(&message);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(datum in vec(any::<u8>(), 0..300)) {
+        let event = ConversionEvent { call: call(), lane: Lane::Live, progress: None };
+        let record = CallRecord { call: call(), lane: None, outcome: outcome(), rests_on: 0 };
+        let verdict = Verdict { call_id: CallId::now(), outcome: outcome() };
+        reads_or_says_why::<ConversionEvent>(&event.encode()[..10], &datum);
+        reads_or_says_why::<CallRecord>(&record.encode()[..10], &datum);
+        reads_or_says_why::<Verdict>(&verdict.encode()[..10], &datum);
+    }
+
+    /// Lengths and counts among them: what they announce and is not there is not made room for.
+    #[test]
+    fn a_message_with_other_bytes_in_it_is_a_message_or_an_error(at in 10_usize..200, with in vec(any::<u8>(), 1..9)) {
+        let event = ConversionEvent { call: call(), lane: Lane::Live, progress: None };
+        let mut bytes = event.encode();
+        let at = at.min(bytes.len());
+        let end = (at + with.len()).min(bytes.len());
+        bytes.splice(at..end, with);
+        reads_or_says_why::<ConversionEvent>(&bytes[..10], &bytes[10..]);
     }
 }

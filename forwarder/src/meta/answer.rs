@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     classify::{Class, Reply, classify},
-    redact::redact,
+    redact::{redact, redact_json},
     usage::Usage,
 };
 
@@ -67,23 +67,25 @@ impl Answer {
         let class = classify(http_status, reply, sent);
         let mut answer = Self { http_status: Some(http_status), usage, ..Self::none(class, String::new()) };
         match reply {
-            Reply::Received(count) => {
+            Reply::Received(count) if class != Class::Unknown => {
                 answer.events_received = Some(count);
                 answer.fbtrace_id = trace_id(&json["fbtrace_id"]);
             }
             Reply::Refusal { code, subcode, .. } => answer.refused(&json["error"], code, subcode, secrets),
-            Reply::Foreign => {
-                answer.detail = format!("HTTP {http_status} with {} bytes that are not Graph's", body.len());
-                answer.error = Some(MetaError {
-                    http_status: i32::from(http_status),
-                    code: None,
-                    subcode: None,
-                    message: format!("HTTP {http_status} without an answer of the Graph API"),
-                    fbtrace_id: String::new(),
-                });
-            }
+            Reply::Received(_) | Reply::Foreign => answer.foreign(http_status, body.len()),
         }
         answer
+    }
+
+    fn foreign(&mut self, http_status: u16, bytes: usize) {
+        self.detail = format!("HTTP {http_status} with {bytes} bytes that are not Graph's");
+        self.error = Some(MetaError {
+            http_status: i32::from(http_status),
+            code: None,
+            subcode: None,
+            message: format!("HTTP {http_status} without an answer of the Graph API"),
+            fbtrace_id: String::new(),
+        });
     }
 
     fn refused<'s>(
@@ -96,7 +98,7 @@ impl Answer {
         let secrets: Vec<&str> = secrets.into_iter().collect();
         let redacted = |text: &str, limit| redact(text, secrets.iter().copied(), limit);
         self.fbtrace_id = trace_id(&error["fbtrace_id"]);
-        self.detail = redacted(&error.to_string(), LONGEST_DETAIL);
+        self.detail = redacted(&redact_json(error, &secrets).to_string(), LONGEST_DETAIL);
         self.error = Some(MetaError {
             http_status: self.http_status.map_or(0, i32::from),
             code: code.and_then(|code| i32::try_from(code).ok()),
@@ -140,6 +142,7 @@ fn trace_id(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
     use serde_json::json;
 
     use super::*;
@@ -199,12 +202,39 @@ mod tests {
         assert_eq!((error.code, error.subcode, error.fbtrace_id.as_str()), (Some(190), None, ""));
     }
 
+    /// The fuzz target `answer` looks for this too: an answer that contradicts itself says neither yes nor no.
+    #[test]
+    fn a_count_under_a_status_of_failure_is_unknown() {
+        for http_status in [100, 302, 400, 429, 503] {
+            let answer = read(http_status, &json!({ "events_received": 1 }), 1);
+            assert_eq!((answer.class, answer.events_received), (Class::Unknown, None));
+            assert_eq!(answer.error.unwrap().http_status, i32::from(http_status));
+        }
+    }
+
     #[test]
     fn what_is_not_graph_s_is_said_so() {
         for body in [&b"<html>Bad Gateway</html>"[..], b"", b"[]", b"{\"error\":\"no\"}", b"{\"events_received\":-1}"] {
             let answer = Answer::read(502, Usage::default(), body, 1, []);
             assert_eq!(answer.class, Class::Unknown);
             assert_eq!(answer.error.unwrap().http_status, 502);
+        }
+    }
+
+    proptest! {
+        /// The fuzz target `answer` in small.
+        #[test]
+        fn any_answer_means_one_thing_within_its_bounds(
+            http_status: u16, sent in 0_usize..5, text in "\\PC{0,40}", code: i64, is_error: bool, raw in vec(any::<u8>(), 0..200),
+        ) {
+            let click = "AR\"Xh\\7/788";
+            let error = json!({ "code": code, "message": format!("{text}{click}"), "error_data": json!([click]).to_string() });
+            let body = if is_error { json!({ "error": error }).to_string().into_bytes() } else { raw };
+            let answer = Answer::read(http_status, Usage::default(), &body, sent, [click]);
+            let said = answer.error.as_ref().map_or("", |error| error.message.as_str());
+            prop_assert!(said.len() <= LONGEST_MESSAGE && answer.detail.len() <= LONGEST_DETAIL);
+            prop_assert!(!said.contains(click) && !answer.detail.contains("7/788"), "{}", answer.detail);
+            prop_assert_eq!(answer.error.is_none(), answer.events_received.is_some());
         }
     }
 }

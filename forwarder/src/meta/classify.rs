@@ -125,7 +125,9 @@ pub fn classify(http_status: u16, reply: Reply, sent: usize) -> Class {
         Reply::Refusal { code, subcode, is_transient } => {
             by_number(code, subcode).unwrap_or_else(|| unnumbered(http_status, is_transient))
         }
-        Reply::Received(_) | Reply::Foreign => foreign(http_status),
+        // Something was counted, says a failure: it contradicts itself, and may have been counted.
+        Reply::Received(_) => Class::Unknown,
+        Reply::Foreign => foreign(http_status),
     }
 }
 
