@@ -2,6 +2,8 @@
 
 // `cfg(test)` always holds here; it tells clippy that the modules are test code, where `unwrap` may stand.
 #[cfg(test)]
+mod abuse;
+#[cfg(test)]
 mod backfill;
 #[cfg(test)]
 mod backfill_command;
@@ -91,6 +93,8 @@ fn main() -> ExitCode {
             listening => wire::what_leaves,
         ];
         let shared = shared![suite:
+            abuse::any_bytes,
+            abuse::a_flood_of_one_business,
             example::one_call_from_end_to_end,
             example::the_same_order_again,
             example::a_call_without_an_order_id,
