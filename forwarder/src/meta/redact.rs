@@ -16,14 +16,29 @@ const TOKEN_LENGTH: usize = 20;
 pub(super) fn redact<'s>(text: &str, secrets: impl IntoIterator<Item = &'s str>, limit: usize) -> String {
     let mut text = text.to_owned();
     for secret in secrets {
-        if secret.len() >= SHORTEST_SECRET && text.contains(secret) {
-            text = text.replace(secret, MASK);
+        if secret.len() < SHORTEST_SECRET {
+            continue;
+        }
+        for form in forms(secret) {
+            if text.contains(&form) {
+                text = text.replace(&form, MASK);
+            }
         }
     }
     let mut text = without_tokens(&text);
     // Only after the masking: a cut through a secret would leave its first part.
     text.truncate(text.floor_char_boundary(limit));
     text
+}
+
+/// A secret as it may stand in a text: as it is, and as JSON quotes it, once and twice, the longest form first.
+fn forms(secret: &str) -> Vec<String> {
+    let mut forms = vec![secret.to_owned()];
+    while secret.contains(['"', '\\']) && forms.len() < 3 {
+        let quoted = Value::from(forms[0].as_str()).to_string();
+        forms.insert(0, quoted[1..quoted.len() - 1].to_owned());
+    }
+    forms
 }
 
 /// The same for every text in a value. Errors hold JSON as text, in which a click id is written with escapes: such text is
@@ -81,6 +96,18 @@ mod tests {
             text,
             r#"{"code":100,"error_data":{"[redacted]":1,"blame":["[redacted]"]},"message":"bad [redacted]"}"#
         );
+    }
+
+    /// Found by the fuzz target `answer`: quoted JSON that broke off is read by nobody, and held the click id with escapes.
+    #[test]
+    fn a_quoted_secret_in_a_broken_text_is_taken_out() {
+        let click = "AR\"Xh\\7/788é";
+        let once = serde_json::json!([click]).to_string();
+        let twice = serde_json::json!([once]).to_string();
+        for text in [&once[..once.len() - 1], &twice[..twice.len() - 1]] {
+            let redacted = redact(text, [click], 100);
+            assert!(redacted.contains(MASK) && !redacted.contains("788"), "{redacted}");
+        }
     }
 
     #[test]
