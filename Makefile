@@ -33,3 +33,7 @@ clean: down ## stop all and remove the data
 
 check: ## format, lints, dependency policy, unused dependencies
 	@$(local)/check.sh
+
+.PHONY: fuzz
+fuzz: ## the fuzz targets, or TARGET=… alone, for SECONDS=300 each
+	@$(local)/fuzz.sh "$(TARGET)" "$(SECONDS)"
