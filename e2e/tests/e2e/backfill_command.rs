@@ -253,16 +253,17 @@ fn accepted_in(file: &Path) -> usize {
     journal.lines().filter(|line| line.starts_with("accepted ")).count()
 }
 
-async fn without_order_ids(deployment: &Deployment) -> anyhow::Result<()> {
+async fn without_order_ids(deployment: &mut Deployment) -> anyhow::Result<()> {
     let merchant = Merchant::open(deployment).await?;
     let body = without(&purchase(""), "/payload/order_id");
-    let input = Input::new(deployment, &merchant, "views.ndjson", &format!("{body}\n").repeat(5))?;
-    let ingest = &deployment.ingests[0];
-    ingest.freeze().await?;
+    let text = format!("{body}\n").repeat(5);
+    deployment.ingests[0].freeze().await?;
+    let input = Input::new(deployment, &merchant, "views.ndjson", &text)?;
     let mut killed = input.start(&[])?;
     wait::until("a call on its way", async || Ok((!input.entries("sending").is_empty()).then_some(()))).await?;
     killed.kill().await?;
-    ingest.thaw().await?;
+    deployment.ingests[0].thaw().await?;
+    let input = Input::new(deployment, &merchant, "views.ndjson", &text)?;
     let report = input.run(1, &["--wait"]).await?;
     expect(&report, &json!({"accepted": 4, "unknown": 1, "refused": 0}))?;
     let again = input.run(1, &[]).await?;

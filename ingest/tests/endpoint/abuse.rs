@@ -146,7 +146,8 @@ async fn pipelined_calls_are_answered_in_order() {
     let (mut reader, mut writer) = stream.split();
     let mut text = String::new();
     let (written, read) = tokio::join!(writer.write_all(all.as_bytes()), reader.read_to_string(&mut text));
-    (written.unwrap(), read.unwrap());
+    written.unwrap();
+    read.unwrap();
     let statuses: Vec<_> = text.match_indices("HTTP/1.1 ").map(|(at, found)| &text[at + found.len()..][..3]).collect();
     assert_eq!(statuses, [["200"].as_slice(), &["400"; 200], &["200"]].concat());
     assert_eq!((fixture.records().len(), fixture.events("live").len()), (200, 2));
