@@ -96,3 +96,25 @@ impl FromStr for RetryDelays {
         Ok(Self(Tiers::new(delays)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// What is said of the time-out alone: no key is given here.
+    fn faults(meta_timeout: &str) -> Vec<String> {
+        let settings = Settings::try_parse_from(["capi-forwarder", "--meta-timeout", meta_timeout]).unwrap();
+        let told = settings.check().into_iter().map(|fault| fault.to_string());
+        told.filter(|fault| fault.contains("CAPI_META_TIMEOUT")).collect()
+    }
+
+    /// Rule 12 of the ledger: T and the drain rest on it.
+    #[test]
+    fn an_answer_that_a_drain_could_not_wait_for_is_refused() {
+        assert!(faults("15s").is_empty());
+        let faults = faults("15001ms");
+        assert!(faults[0].contains("must be from 100ms to 15s"), "{faults:?}");
+    }
+}

@@ -30,6 +30,9 @@ const HEAR_LIMIT: Duration = Duration::from_millis(20);
 /// How long one question may take.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
+/// How young a record may not be compacted away.
+const COMPACTION_LAG: &str = "min.compaction.lag.ms";
+
 /// The partition counts of this deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicMap {
@@ -231,15 +234,24 @@ fn check_counts(specs: &[TopicSpec], counts: &BTreeMap<String, i32>, topics: &To
 /// What is dropped too early is lost: an order that was accepted, a business. The other settings are a matter of speed
 /// and room, which an operator may change.
 fn check_settings(spec: &TopicSpec, found: &BTreeMap<String, String>) -> Result<(), TopicFault> {
-    let rested_on = |name: &str| matches!(name, "cleanup.policy" | "retention.ms" | "min.compaction.lag.ms");
+    let rested_on = |name: &str| matches!(name, "cleanup.policy" | "retention.ms" | COMPACTION_LAG);
     for (name, expected) in spec.settings.iter().filter(|(name, _)| rested_on(name)) {
         let is = found.get(*name).map_or("", String::as_str);
-        if !same_list(is, expected) {
-            let (topic, found, expected) = (spec.name.clone(), is.to_owned(), expected.clone());
+        if !fits(name, is, expected) {
+            let least = if *name == COMPACTION_LAG { "at least " } else { "" };
+            let (topic, found, expected) = (spec.name.clone(), is.to_owned(), format!("{least}{expected}"));
             return Err(TopicFault::Setting { topic, name, found, expected });
         }
     }
     Ok(())
+}
+
+/// A compaction that comes later than `capi setup` has it drops nothing that the ledger rests on: it only takes room.
+fn fits(name: &str, is: &str, expected: &str) -> bool {
+    if name != COMPACTION_LAG {
+        return same_list(is, expected);
+    }
+    matches!((is.parse::<u64>(), expected.parse()), (Ok(is), Ok(least)) if is >= least)
 }
 
 /// Kafka keeps a list in any order: `compact,delete` is `delete,compact`.
@@ -320,6 +332,21 @@ mod tests {
             found.insert("cleanup.policy".into(), "delete,compact".into());
         };
         assert_eq!(check_topic("t.orders", other_order), Ok(()));
+    }
+
+    #[test]
+    fn a_ledger_that_is_compacted_later_passes() {
+        let later = |found: &mut BTreeMap<String, String>| {
+            let lag = found.get_mut("min.compaction.lag.ms").unwrap();
+            *lag = (lag.parse::<u64>().unwrap() + 1).to_string();
+        };
+        assert_eq!(check_topic("t.orders", later), Ok(()));
+        let sooner = |found: &mut BTreeMap<String, String>| {
+            let lag = found.get_mut("min.compaction.lag.ms").unwrap();
+            *lag = (lag.parse::<u64>().unwrap() - 1).to_string();
+        };
+        let fault = check_topic("t.orders", sooner).unwrap_err();
+        assert!(fault.to_string().contains("at least"), "{fault}");
     }
 
     #[test]

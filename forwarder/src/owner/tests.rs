@@ -4,11 +4,17 @@ mod world;
 
 use std::{sync::Arc, time::Duration};
 
-use schemas::{Call, CallId, ConversionStatus, LedgerRecord, OrderKey, ledger::Intent};
+use schemas::{Call, CallId, ConversionStatus, LedgerRecord, OrderKey, Reason, ledger::Intent};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Mail, hold};
-use crate::{clock, group::Confirmation, meta::Class, tenure::Tenure};
+use crate::{
+    clock,
+    group::Confirmation,
+    inputs::Input,
+    meta::{Class, Limits, share::Room},
+    tenure::Tenure,
+};
 use world::{Ack, HTTP_TIMEOUT, PARTITION, Stage, World, call, moments};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -235,4 +241,157 @@ async fn a_drain_ends_with_the_last_answer_and_lets_it_be_committed() {
     stage.tell(Mail::Drain(drained)).await;
     assert!(tokio::time::timeout(super::drain(HTTP_TIMEOUT), wait).await.is_ok());
     assert_eq!(stage.committed(), Some(1));
+}
+
+fn stale_intent(call: &Call, epoch: i64) -> LedgerRecord {
+    LedgerRecord::Intent(Intent { epoch, call: call.call_id, overrides: 0, listed: vec![], at: clock::now_ms() })
+}
+
+/// Rule 6. An intent that landed before the repair would be taken back by it.
+#[tokio::test(start_paused = true)]
+async fn a_void_record_is_repaired_and_no_intent_overtakes_the_repair() {
+    let stage = Stage::after(|world| assert_eq!(world.foreign_claim(), 0)).await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.world.hold_log();
+    let (zombies, ours) = (call("a"), call("a"));
+    let void = stage.world.append(&OrderKey::of(&zombies), stale_intent(&zombies, 0));
+    moments().await;
+    stage.arrive(0, ours.clone()).await;
+    sleep(SECOND * 60).await;
+    let [LedgerRecord::State(repair)] = &stage.world.on_the_way()[..] else {
+        panic!("the repair alone is written: {:?}", stage.world.on_the_way())
+    };
+    assert_eq!((repair.after, repair.open, repair.accepted), (void, None, None));
+    stage.world.land();
+    moments().await;
+    assert!(matches!(&stage.world.on_the_way()[..], [LedgerRecord::Intent(intent)] if intent.call == ours.call_id));
+    stage.world.let_land();
+    moments().await;
+    assert_eq!((stage.world.requests(), stage.committed()), (1, Some(1)));
+}
+
+/// A dataset that takes one request at a time.
+fn one_request() -> Limits {
+    Limits { dataset_requests: 1, ..Limits::new(clock::now_ms) }
+}
+
+/// Two orders under one dataset, of which the first is with a Meta that does not answer.
+async fn one_sent_and_one_queued() -> Stage {
+    let stage = Stage::within(one_request()).await;
+    stage.world.meta_says(None);
+    stage.arrive(0, call("sent")).await;
+    stage.arrive(1, call("queued")).await;
+    assert_eq!((stage.world.requests(), stage.world.log().len()), (1, 3), "both intents are read back");
+    stage
+}
+
+/// Rule 8: read-back + 5 s.
+#[tokio::test(start_paused = true)]
+async fn what_could_not_start_within_5_s_is_never_sent_and_waits_in_a_tier_without_a_mark() {
+    let stage = one_sent_and_one_queued().await;
+    sleep(super::START_WITHIN - SECOND / 10).await;
+    assert_eq!((refusals(&stage.world), stage.world.copies()), (0, 0));
+    sleep(SECOND).await;
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(SECOND * 60).await;
+    assert_eq!((stage.world.requests(), refusals(&stage.world), stage.world.copies()), (1, 1, 1));
+    assert!(stage.world.rows().iter().all(|row| !row.outcome.possibly_duplicate));
+    assert_eq!((stage.world.rows().len(), stage.committed()), (2, Some(2)));
+}
+
+/// Rule 8: a permission belongs to one claim, and a later one does not bring it back.
+#[tokio::test(start_paused = true)]
+async fn what_was_queued_at_a_fence_is_not_sent_under_the_old_permission() {
+    let stage = one_sent_and_one_queued().await;
+    stage.world.foreign_claim();
+    moments().await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.group_says(Confirmation::Accepted).await;
+    assert!(stage.tenure.may_send_now(), "the claim that follows is confirmed");
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(SECOND * 10).await;
+    assert_eq!((stage.world.requests(), refusals(&stage.world)), (1, 1));
+    assert!(stage.world.rows().iter().all(|row| !row.outcome.possibly_duplicate));
+    assert_eq!((stage.world.rows().len(), stage.committed()), (2, Some(2)));
+}
+
+/// A process that has one event in flight at a time.
+fn one_event() -> Limits {
+    Limits { process: Room { events: 1, bytes: 1 << 20 }, ..Limits::new(clock::now_ms) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intent_of_an_earlier_tenure_that_was_not_read_gives_its_room_back() {
+    let stage = Stage::within(one_event()).await;
+    stage.world.hold_log();
+    stage.arrive(0, call("late")).await;
+    stage.tenure.revoke();
+    stage.tell(Mail::Revoked).await;
+    stage.tell(Mail::Assigned(Arc::new(Tenure::new(PARTITION)))).await;
+    stage.world.land_newest();
+    moments().await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.arrive(0, call("next")).await;
+    stage.world.land_newest();
+    moments().await;
+    assert_eq!((stage.world.requests(), stage.world.copies()), (1, 0));
+    stage.world.let_land();
+    sleep(SECOND * 60).await;
+    assert_eq!(stage.world.requests(), 1, "where it lands late, it is void");
+}
+
+/// One event is with Meta and fills the room, a backfill event is parked.
+async fn one_parked() -> Stage {
+    let stage = Stage::within(one_event()).await;
+    stage.world.meta_says(None);
+    stage.arrive(0, call("sent")).await;
+    stage.world.arrive(Input::Backfill, 0, call("parked"));
+    sleep(SECOND * 9 / 10).await;
+    assert_eq!((stage.world.requests(), stage.world.copies()), (1, 0));
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_event_finds_room_again() {
+    let stage = one_parked().await;
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(super::PARKED_ASK * 3).await;
+    assert_eq!((stage.world.requests(), stage.world.copies()), (2, 0));
+    assert_eq!(stage.world.committed(Input::Backfill), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_event_goes_to_a_tier_after_a_second() {
+    let stage = one_parked().await;
+    sleep(SECOND / 5).await;
+    assert_eq!((stage.world.requests(), stage.world.copies()), (1, 1));
+    assert_eq!((stage.committed(), stage.world.committed(Input::Backfill)), (None, Some(1)));
+}
+
+fn old(order: &str) -> Call {
+    Call { event_time: Some(clock::now_ms() / 1000 - 8 * 24 * 3600), ..call(order) }
+}
+
+/// Rule 7: too old ends at once where nothing is open, without an intent.
+#[tokio::test(start_paused = true)]
+async fn an_old_event_of_an_order_with_nothing_open_is_rejected_without_an_intent() {
+    let stage = Stage::owning().await;
+    stage.arrive(0, old("a")).await;
+    assert_eq!(stage.world.rows()[0].outcome.reason, Some(Reason::EventTooOld));
+    assert_eq!((stage.world.log().len(), stage.world.requests(), stage.committed()), (1, 0, Some(1)));
+}
+
+/// Where something is open, Meta may have it: the event is held for T first, and its row bears the mark.
+#[tokio::test(start_paused = true)]
+async fn an_old_event_of_an_open_order_is_held_and_then_rejected_with_a_mark() {
+    let held = old("a");
+    let stage = Stage::after(|world| open_of_another(world, &held)).await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.arrive(0, held).await;
+    sleep(hold(HTTP_TIMEOUT) - SECOND).await;
+    assert!(stage.world.rows().is_empty());
+    sleep(SECOND * 2).await;
+    let outcome = &stage.world.rows()[0].outcome;
+    assert_eq!((outcome.reason, outcome.possibly_duplicate), (Some(Reason::EventTooOld), true));
+    assert_eq!((stage.world.requests(), refusals(&stage.world), stage.committed()), (0, 1, Some(1)));
 }

@@ -94,6 +94,34 @@ pub(super) struct World {
 }
 
 impl World {
+    /// An empty log, a Kafka that takes everything, and a Meta that counts everything.
+    pub(super) fn new() -> Self {
+        let seen = Seen { lands: true, ..Seen::default() };
+        Self {
+            seen: Arc::new(Mutex::new(seen)),
+            held: watch::Sender::new(Vec::new()),
+            meta: watch::Sender::new(Some(Class::Accepted)),
+        }
+    }
+
+    /// What the owners of this world work with.
+    pub(super) fn workshop(&self, limits: Limits) -> Arc<Workshop> {
+        Arc::new(Workshop {
+            publisher: Arc::new(self.clone()),
+            tail: Arc::new(self.clone()),
+            inputs: Arc::new(self.clone()),
+            group: Arc::new(self.clone()),
+            dispatcher: Dispatcher::new(self.clone(), Book, limits),
+            tiers: Tiers::new([Duration::from_mins(1), Duration::from_mins(10), Duration::from_hours(1)]),
+            instance: "one".into(),
+            partitions: 12,
+            window_ms: 28 * 24 * 3_600_000,
+            kept_ms: 36 * 24 * 3_600_000,
+            http_timeout: HTTP_TIMEOUT,
+            halt: tokio_util::sync::CancellationToken::new(),
+        })
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()
     }
@@ -120,6 +148,19 @@ impl World {
     /// What was written lands, and no more.
     pub(super) fn land(&self) {
         self.seen().land();
+    }
+
+    /// The newest of what was written lands; what is older comes late, if ever.
+    pub(super) fn land_newest(&self) {
+        let mut seen = self.seen();
+        if let Some((key, record)) = seen.on_the_way.pop() {
+            seen.append(key, record);
+        }
+    }
+
+    /// What was written and has not landed.
+    pub(super) fn on_the_way(&self) -> Vec<LedgerRecord> {
+        self.seen().on_the_way.iter().map(|(_, record)| record.clone()).collect()
     }
 
     /// What is written lands at once again.
@@ -329,30 +370,22 @@ impl Stage {
 
     /// The same, with a past in the log.
     pub(super) async fn after(past: impl FnOnce(&World)) -> Self {
-        let seen = Seen { lands: true, ..Seen::default() };
-        let world = World {
-            seen: Arc::new(Mutex::new(seen)),
-            held: watch::Sender::new(Vec::new()),
-            meta: watch::Sender::new(Some(Class::Accepted)),
-        };
+        let world = World::new();
         past(&world);
-        let shop = Workshop {
-            publisher: Arc::new(world.clone()),
-            tail: Arc::new(world.clone()),
-            inputs: Arc::new(world.clone()),
-            group: Arc::new(world.clone()),
-            dispatcher: Dispatcher::new(world.clone(), Book, Limits::new(clock::now_ms)),
-            tiers: Tiers::new([Duration::from_mins(1), Duration::from_mins(10), Duration::from_hours(1)]),
-            instance: "one".into(),
-            partitions: 12,
-            window_ms: 28 * 24 * 3_600_000,
-            kept_ms: 36 * 24 * 3_600_000,
-            http_timeout: HTTP_TIMEOUT,
-            halt: tokio_util::sync::CancellationToken::new(),
-        };
-        let owner = Owner::spawn(PARTITION, Arc::new(shop));
+        Self::of(world, Limits::new(clock::now_ms)).await
+    }
+
+    async fn of(world: World, limits: Limits) -> Self {
+        let owner = Owner::spawn(PARTITION, world.workshop(limits));
         let stage = Self { world, owner, tenure: Arc::new(Tenure::new(PARTITION)) };
         stage.tell(Mail::Assigned(stage.tenure.clone())).await;
+        stage
+    }
+
+    /// An owner whose claim is confirmed, and whose dispatcher may do as much as `limits` say.
+    pub(super) async fn within(limits: Limits) -> Self {
+        let stage = Self::of(World::new(), limits).await;
+        stage.group_says(Confirmation::Accepted).await;
         stage
     }
 
