@@ -5,12 +5,18 @@ mod world;
 use std::{sync::Arc, time::Duration};
 
 use schemas::{Call, CallId, ConversionStatus, LedgerRecord, OrderKey, Reason, ledger::Intent};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until},
+};
+use worker::{health::Health, shutdown::Shutdown};
 
 use super::{Mail, hold};
 use crate::{
+    assignment::Assignment,
     clock,
-    group::Confirmation,
+    group::{Change, Confirmation},
     inputs::Input,
     meta::{Class, Limits, share::Room},
     tenure::Tenure,
@@ -175,6 +181,7 @@ async fn an_unknown_outcome_leaves_the_intent_open_and_goes_to_a_tier() {
     assert_eq!(stage.world.rows()[0].outcome.conversion_status, ConversionStatus::Pending);
 }
 
+/// Every record of an order carries its list, a refusal too: the mark outlives a tier and a refusal.
 #[tokio::test(start_paused = true)]
 async fn a_retry_keeps_the_mark() {
     let stage = Stage::owning().await;
@@ -183,15 +190,18 @@ async fn a_retry_keeps_the_mark() {
     stage.arrive(0, retried.clone()).await;
     sleep(SECOND * 60).await;
     stage.world.meta_says(Some(Class::BadClick));
-    stage.arrive(1, retried).await;
+    stage.arrive(1, retried.clone()).await;
     sleep(SECOND * 60).await;
+    let Some(LedgerRecord::Refused(refused)) = stage.world.log().last().cloned() else { panic!("it was refused") };
+    assert_eq!(refused.listed, [retried.call_id]);
     let another = call("a");
     stage.world.meta_says(Some(Class::Accepted));
-    stage.arrive(2, another).await;
-    sleep(SECOND).await;
+    stage.arrive(2, another.clone()).await;
+    let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
+    assert_eq!(accepted.listed.len(), 2);
+    assert!([retried.call_id, another.call_id].iter().all(|call| accepted.listed.contains(call)));
     let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
-    assert_eq!(marks.last(), Some(&true), "the order's list outlives a tier and a refusal");
-    assert!(marks[1], "the retried call is on it");
+    assert_eq!(marks, [false, true, true], "a pending row is no end yet");
 }
 
 #[tokio::test(start_paused = true)]
@@ -394,4 +404,49 @@ async fn an_old_event_of_an_open_order_is_held_and_then_rejected_with_a_mark() {
     let outcome = &stage.world.rows()[0].outcome;
     assert_eq!((outcome.reason, outcome.possibly_duplicate), (Some(Reason::EventTooOld), true));
     assert_eq!((stage.world.requests(), refusals(&stage.world), stage.committed()), (0, 1, Some(1)));
+}
+
+/// A process that has the partition, with a call that Meta does not answer, and is asked to end.
+async fn ending() -> (World, JoinHandle<()>) {
+    let (world, shutdown) = (World::new(), Shutdown::default());
+    let health = Health::new(shutdown.clone()).dependency("partitions");
+    let (group, changes) = mpsc::unbounded_channel();
+    let shop = world.workshop(Limits::new(clock::now_ms));
+    let following = tokio::spawn(Assignment::new(shop, health).follow(changes, shutdown.clone()));
+    assert!(group.send(Change::Assigned(vec![Arc::new(Tenure::new(PARTITION))])).is_ok());
+    moments().await;
+    world.group_says(Confirmation::Accepted);
+    moments().await;
+    world.meta_says(None);
+    world.arrive(Input::Live, 0, call("a"));
+    moments().await;
+    shutdown.request();
+    moments().await;
+    (world, following)
+}
+
+/// Rule 12: a drain waits for what is in flight.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_waits_for_its_calls_and_commits_them() {
+    let (world, following) = ending().await;
+    sleep(SECOND * 10).await;
+    assert!(!following.is_finished());
+    assert_eq!(world.commits(), []);
+    world.meta_says(Some(Class::Accepted));
+    moments().await;
+    assert!(following.is_finished());
+    assert_eq!(world.commits(), [Some(1)], "what finished is committed at the end");
+}
+
+/// Rule 12: and it does not wait for ever. What is not done by then comes again.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_waits_no_longer_than_the_drain_is_given() {
+    let (world, following) = ending().await;
+    world.hold_log();
+    world.meta_says(Some(Class::Accepted));
+    sleep(super::drain(HTTP_TIMEOUT) - SECOND).await;
+    assert!(!following.is_finished());
+    sleep(SECOND).await;
+    assert!(following.is_finished());
+    assert_eq!(world.commits(), [None]);
 }

@@ -64,6 +64,8 @@ struct Seen {
     asked: Vec<oneshot::Sender<Confirmation>>,
     inputs: Option<mpsc::UnboundedSender<Arrival>>,
     committed: HashMap<Input, i64>,
+    /// What was committed of the live lane at each commit that was waited for.
+    commits: Vec<Option<i64>>,
     requests: Vec<Instant>,
 }
 
@@ -211,6 +213,10 @@ impl World {
         self.seen().committed.get(&input).copied()
     }
 
+    pub(super) fn commits(&self) -> Vec<Option<i64>> {
+        self.seen().commits.clone()
+    }
+
     pub(super) fn followed_from(&self) -> Vec<i64> {
         self.seen().followed_from.clone()
     }
@@ -320,6 +326,9 @@ impl kafka::Coordinates for World {
     }
 
     fn commit_now(&self) -> BoxFuture<'_, ()> {
+        let mut seen = self.seen();
+        let live = seen.committed.get(&Input::Live).copied();
+        seen.commits.push(live);
         std::future::ready(()).boxed()
     }
 }
