@@ -1,6 +1,6 @@
 //! From settings to a running worker, and down again.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use directory::{DirectoryView, ViewEvent};
 use rdkafka::{
@@ -8,10 +8,7 @@ use rdkafka::{
     error::{KafkaError, KafkaResult},
 };
 use schemas::Topics;
-use tokio::{
-    net::TcpListener,
-    time::{interval, sleep},
-};
+use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 use worker::{
     Worker,
@@ -34,9 +31,8 @@ use crate::{
 const KAFKA: &str = "kafka";
 /// A caller waits: no message waits for company.
 const LINGER: Duration = Duration::ZERO;
-/// How often an absent Kafka is asked again, and how often its standing is looked at.
+/// How often an absent Kafka is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long requests in flight may take once a drain has begun: the rest of a wait and the pending row after it, less
 /// than the worker is given.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
@@ -81,7 +77,8 @@ pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
     settings.kafka.write_schemas.settle();
     let kafka = Kafka { config: settings.kafka.client()?, topics: settings.kafka.topics(), health: worker.health };
     let (drain, failed, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-    let service = Arc::new(Service::new(kafka.follow_directory()?, settings.terms(), drain.clone()));
+    let queue = kafka.health.dependency(KAFKA);
+    let service = Arc::new(Service::new(kafka.follow_directory()?, queue, settings.terms(), drain.clone()));
     let producer = kafka.producer()?;
     let queue = KafkaQueue::new(producer.clone(), failed.clone());
     let address = settings.listen;
@@ -104,10 +101,8 @@ pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
         if let Err(fault) = kafka.open(&service, queue, &stop).await {
             return fault;
         }
-        tokio::select! {
-            () = failed.cancelled() => RunError::Producer,
-            never = kafka.watch(&service) => match never {},
-        }
+        failed.cancelled().await;
+        RunError::Producer
     };
     let ended = tokio::select! {
         () = served => Ok(()),
@@ -166,16 +161,6 @@ impl Kafka {
                     sleep(ASK_EVERY).await;
                 }
             }
-        }
-    }
-
-    /// Tells the service whether brokers answer, so that a caller is not kept for the length of a time-out to learn it.
-    async fn watch(&self, service: &Service) -> Infallible {
-        let mut look = interval(LOOK_EVERY);
-        loop {
-            look.tick().await;
-            let readiness = self.health.readiness();
-            service.queue_is_up(readiness.dependencies.get(KAFKA).is_some_and(|kafka| kafka.up));
         }
     }
 }

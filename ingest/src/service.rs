@@ -1,10 +1,7 @@
 //! What all calls share.
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -12,6 +9,7 @@ use axum::body::{Body, HttpBody};
 use directory::DirectoryView;
 use ipnet::IpNet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use worker::health::Dependency;
 
 use crate::{
     admission::{Admission, Capacity, Overload, Permit},
@@ -34,7 +32,7 @@ pub struct Service {
     pub(crate) calls: TaskTracker,
     admission: Admission,
     pipeline: OnceLock<Pipeline>,
-    queue_is_up: AtomicBool,
+    queue: Dependency,
 }
 
 /// The way to Kafka and back, once the topics are known.
@@ -57,8 +55,9 @@ pub struct Terms {
 }
 
 impl Service {
-    /// A service that answers 503 until [`Service::open`] is called. `drain` is cancelled when a drain begins.
-    pub fn new(directory: DirectoryView, terms: Terms, drain: CancellationToken) -> Self {
+    /// A service that answers 503 until [`Service::open`] is called, and while `queue` is down. `drain` is cancelled when
+    /// a drain begins.
+    pub fn new(directory: DirectoryView, queue: Dependency, terms: Terms, drain: CancellationToken) -> Self {
         Self {
             directory,
             rates: Rates::default(),
@@ -69,7 +68,7 @@ impl Service {
             calls: TaskTracker::new(),
             admission: Admission::new(terms.capacity),
             pipeline: OnceLock::new(),
-            queue_is_up: AtomicBool::new(true),
+            queue,
         }
     }
 
@@ -79,14 +78,10 @@ impl Service {
         let _ = self.pipeline.set(pipeline);
     }
 
-    /// Whether Kafka can be reached: while it cannot, a caller is told so at once instead of after a time-out.
-    pub fn queue_is_up(&self, up: bool) {
-        self.queue_is_up.store(up, Ordering::Relaxed);
-    }
-
-    /// Check 0: overload, or a queue that is not there.
+    /// Check 0: overload, or a queue that is not there: a caller is told so at once instead of after a time-out. It is
+    /// the health itself that is asked, not a copy of it: whoever waits for `/readyz` and then calls is let in.
     pub(crate) fn admit(&self, body: &Body) -> Result<(&Pipeline, Permit), Overload> {
-        let is_ready = self.queue_is_up.load(Ordering::Relaxed) && self.directory.is_ready();
+        let is_ready = self.queue.is_up() && self.directory.is_ready();
         let pipeline = self.pipeline.get().filter(|_| is_ready).ok_or(Overload::NotReady)?;
         let declared = body.size_hint().exact().map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         Ok((pipeline, self.admission.admit(declared)?))

@@ -100,6 +100,12 @@ impl Dependency {
         self.set(false, why.into());
     }
 
+    /// Whether it works now, as `/readyz` says at the same moment.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.health.lock().get(self.name).is_some_and(|state| state.up == Some(true))
+    }
+
     fn set(&self, up: bool, detail: String) {
         let mut states = self.health.lock();
         let Some(state) = states.get_mut(self.name) else { return };
@@ -183,6 +189,21 @@ mod tests {
         let told = told["dependencies"]["kafka"]["since"].as_str().unwrap().to_owned();
         let rfc3339 = time::format_description::well_known::Rfc3339;
         assert_eq!(OffsetDateTime::parse(&told, &rfc3339).unwrap(), fell);
+    }
+
+    #[test]
+    fn a_dependency_and_readiness_say_the_same() {
+        let health = Health::default();
+        let kafka = health.dependency("kafka");
+        assert!(!kafka.is_up(), "nothing is known yet");
+        for up in [true, false, true] {
+            if up {
+                kafka.up()
+            } else {
+                kafka.down("refused")
+            }
+            assert_eq!((kafka.is_up(), health.readiness().ready), (up, up));
+        }
     }
 
     #[test]

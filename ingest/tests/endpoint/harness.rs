@@ -26,6 +26,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
+use worker::health::{Dependency, Health};
 
 /// The body of the endpoint's page, without the event's time.
 pub const EXAMPLE: &str = r#"{
@@ -92,6 +93,7 @@ impl Queue for MemoryQueue {
 pub struct Fixture {
     pub router: Router,
     pub service: Arc<Service>,
+    pub queue: Dependency,
     pub memory: Arc<Memory>,
     pub waiters: Arc<Waiters>,
     pub drain: CancellationToken,
@@ -142,7 +144,9 @@ impl Fixture {
         let drain = CancellationToken::new();
         let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
         let terms = Terms { capacity: setup.capacity, verdict_wait: Duration::from_secs(10), trusted_proxies };
-        let service = Arc::new(Service::new(directory, terms, drain.clone()));
+        let queue = Health::default().dependency("kafka");
+        queue.up();
+        let service = Arc::new(Service::new(directory, queue.clone(), terms, drain.clone()));
         let waiters = Arc::new(Waiters::default());
         let memory = Arc::new(Memory {
             messages: Mutex::default(),
@@ -152,7 +156,8 @@ impl Fixture {
             waiters: Arc::clone(&waiters),
         });
         let router = router(Arc::clone(&service));
-        Self { router, service, memory, waiters, drain, business: id.to_string(), key: plaintext.to_string(), key_id }
+        let (business, key) = (id.to_string(), plaintext.to_string());
+        Self { router, service, queue, memory, waiters, drain, business, key, key_id }
     }
 
     pub fn open(&self) {

@@ -35,9 +35,9 @@ async fn until_the_queue_is_known_nothing_is_taken() {
     assert!(is_unavailable(&fixture.post(EXAMPLE).await));
     fixture.open();
     assert_eq!(fixture.post(EXAMPLE).await.http, 200);
-    fixture.service.queue_is_up(false);
+    fixture.queue.down("no broker answers");
     assert!(is_unavailable(&fixture.post(EXAMPLE).await));
-    fixture.service.queue_is_up(true);
+    fixture.queue.up();
     assert_eq!(fixture.post(EXAMPLE).await.http, 200);
     assert_eq!(fixture.events("live").len(), 2);
 }
