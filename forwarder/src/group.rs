@@ -20,7 +20,7 @@ use rdkafka::{
 use schemas::Topics;
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::{inputs::Input, metrics, owner::kafka::Coordinates, tenure::Tenure};
+use crate::{inputs::Input, metrics, outage, owner::kafka::Coordinates, tenure::Tenure};
 
 /// How long a forwarder may be silent before its partitions go to others, where the properties file does not say.
 const SESSION: &str = "15000";
@@ -111,7 +111,7 @@ impl Group {
             match self.consumer().recv().await {
                 Ok(_message) => return KafkaError::Canceled,
                 Err(KafkaError::MessageConsumptionFatal(error)) => self.rejoin(error).await,
-                Err(error) => tracing::warn!(%error, "the group cannot be reached now"),
+                Err(error) => outage::log_unless_away(&error, "the group"),
             }
         }
     }

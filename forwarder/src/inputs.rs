@@ -16,7 +16,7 @@ use tracing::Span;
 use crate::{
     clock,
     group::{Group, InputQueue},
-    metrics,
+    metrics, outage,
     owner::kafka::ReadsEvents,
     publish::Publisher,
 };
@@ -175,7 +175,7 @@ async fn read(queue: InputQueue, publisher: &Publisher, to: mpsc::UnboundedSende
         let message = match queue.messages.recv().await {
             Ok(message) => message,
             Err(error) => {
-                tracing::warn!(%error, input = queue.input.as_str(), "cannot read from Kafka now");
+                outage::log_unless_away(&error, queue.input.as_str());
                 continue;
             }
         };

@@ -18,7 +18,7 @@ use rdkafka::{
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::owner::kafka::ReadsLedger;
+use crate::{outage, owner::kafka::ReadsLedger};
 
 /// Records that may be read ahead of the fold.
 const READ_AHEAD: usize = 4096;
@@ -60,7 +60,7 @@ impl Tail {
     /// Where the configuration is unusable.
     pub fn start(config: &ClientConfig, topics: &Topics) -> KafkaResult<Self> {
         let config = reader_config(config, topics);
-        let consumer: BaseConsumer = config.create()?;
+        let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Reader)?;
         let topic = topics.orders();
         let (commands, receiver) = std_mpsc::channel();
         let reader = Reader { consumer, topic: topic.clone(), followers: HashMap::new() };
@@ -129,7 +129,7 @@ fn thread_failed(error: &std::io::Error) -> KafkaError {
 
 /// `None` where another record stands next: compaction took this one.
 fn fetch(config: &ClientConfig, topic: &str, partition: i32, offset: i64) -> KafkaResult<Option<Accepted>> {
-    let consumer: BaseConsumer = config.create()?;
+    let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Reader)?;
     consumer.assign(&place(topic, partition, offset)?)?;
     let no_answer = || Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
     let message = consumer.poll(FETCH_LIMIT).unwrap_or_else(no_answer)?;
@@ -148,7 +148,7 @@ fn place(topic: &str, partition: i32, offset: i64) -> KafkaResult<TopicPartition
 
 /// What the thread owns.
 struct Reader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<outage::Reader>,
     topic: String,
     followers: HashMap<i32, mpsc::Sender<LedgerRead>>,
 }
@@ -165,7 +165,7 @@ impl Reader {
             }
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => self.hand_over(&message),
-                Some(Err(error)) => tracing::warn!(%error, "cannot read the orders topic now"),
+                Some(Err(error)) => outage::log_unless_away(&error, "the orders topic"),
                 None => {}
             }
         }

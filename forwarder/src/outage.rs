@@ -1,0 +1,43 @@
+//! Kafka is away: its standing says so once, with the reason, and readers that go on asking add nothing to that.
+
+use rdkafka::{
+    ClientContext,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+/// The callbacks of a reader that joins no group.
+pub(crate) struct Reader;
+
+impl ClientContext for Reader {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka client");
+    }
+}
+
+impl ConsumerContext for Reader {}
+
+/// Logs why nothing can be read now, unless that is an outage: a line for every attempt would bury all others.
+pub(crate) fn log_unless_away(error: &KafkaError, reads: &str) {
+    if is_away(error) {
+        tracing::debug!(%error, "cannot read {reads} now");
+    } else {
+        tracing::warn!(%error, "cannot read {reads} now");
+    }
+}
+
+fn is_away(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
+    matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_from_a_fault() {
+        assert!(is_away(&KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown)));
+        assert!(!is_away(&KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed)));
+    }
+}
