@@ -29,7 +29,7 @@ pub enum Deed {
     Drained,
     /// The same, and it ended with work in its hands.
     DrainRanOut,
-    /// `kill -9` of Kafka, until it is back.
+    /// `kill -9` of Kafka, until it is back; or SIGSTOP, until it goes on.
     KafkaKilled,
     /// `kill -9` of ClickHouse, until it is back.
     ClickHouseKilled,

@@ -200,6 +200,11 @@ impl Instance {
         self.history.push(Fault { deed, of, from, until: now_ms() });
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Its log.
     pub fn log(&self) -> &Path {
         &self.log

@@ -23,4 +23,5 @@ pub mod queue;
 pub mod sandbox;
 pub mod stack;
 pub mod suite;
+pub mod usage;
 pub mod wait;

@@ -54,6 +54,22 @@ impl Stack {
     /// # Errors
     /// Where one of them does not come up.
     pub async fn start(local: &Path) -> anyhow::Result<Self> {
+        let stack = Self::prepare(local)?;
+        stack.script("stack.sh").await?;
+        Ok(stack)
+    }
+
+    /// Starts Kafka alone in this folder.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub async fn kafka(local: &Path) -> anyhow::Result<Self> {
+        let stack = Self::prepare(local)?;
+        stack.restart(Engine::Kafka).await?;
+        Ok(stack)
+    }
+
+    fn prepare(local: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(local)?;
         let (kafka, controller, clickhouse) = (port::free()?.port(), port::free()?.port(), port::free()?.port());
         let ours = [
@@ -67,7 +83,6 @@ impl Stack {
         let environment = passed_on.chain(ours.map(|(name, value)| (name.to_owned(), value))).collect();
         let stack = Self { local: local.to_owned(), environment, kafka, clickhouse };
         process::stop_at_the_end(local)?;
-        stack.script("stack.sh").await?;
         Ok(stack)
     }
 
@@ -87,18 +102,34 @@ impl Stack {
     /// # Errors
     /// Where it does not run, or does not end.
     pub async fn kill(&self, engine: Engine) -> anyhow::Result<()> {
-        self.end(engine)?;
+        self.signal(engine, "-KILL")?;
         let port = if engine == Engine::Kafka { self.kafka } else { self.clickhouse };
         let is_gone = async || Ok(TcpStream::connect(("127.0.0.1", port)).await.is_err().then_some(()));
         wait::until(&format!("the end of {}", engine.name()), is_gone).await
     }
 
-    fn end(&self, engine: Engine) -> anyhow::Result<()> {
+    /// Stops it where it stands: whoever is connected stays so, and gets no answer any more.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn freeze(&self, engine: Engine) -> anyhow::Result<()> {
+        self.signal(engine, "-STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn thaw(&self, engine: Engine) -> anyhow::Result<()> {
+        self.signal(engine, "-CONT")
+    }
+
+    fn signal(&self, engine: Engine, signal: &str) -> anyhow::Result<()> {
         let file = self.local.join("run").join(format!("{}.pid", engine.name()));
         let text = fs::read_to_string(&file).with_context(|| format!("{} does not run", engine.name()))?;
         let pid = text.split_whitespace().next().context("an empty pid file")?;
-        let killed = std::process::Command::new("kill").args(["-9", pid]).status()?;
-        ensure!(killed.success(), "kill -9 of {} failed", engine.name());
+        let sent = std::process::Command::new("kill").args([signal, pid]).status()?;
+        ensure!(sent.success(), "kill {signal} of {} failed", engine.name());
         Ok(())
     }
 
@@ -140,7 +171,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         // One that was killed and not started again is no matter here.
-        let ended = [Engine::Kafka, Engine::ClickHouse].map(|engine| self.end(engine));
+        let ended = [Engine::Kafka, Engine::ClickHouse].map(|engine| self.signal(engine, "-KILL"));
         if ended.iter().all(Result::is_ok) {
             // Else whoever outlives this process looks after it.
             let _ = process::is_stopped(&self.local);

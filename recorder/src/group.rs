@@ -8,6 +8,10 @@ use rdkafka::{
     error::{KafkaError, KafkaResult},
 };
 use schemas::Topics;
+use worker::{
+    health::Dependency,
+    producer::{LOOK_EVERY, Reporter},
+};
 
 use crate::{metrics, read::Sources};
 
@@ -15,8 +19,10 @@ use crate::{metrics, read::Sources};
 pub(crate) type Consumer = BaseConsumer<Group>;
 
 /// What the group's callbacks leave behind.
-#[derive(Debug, Default)]
 pub(crate) struct Group {
+    /// A consumer has always asked for something, so that a broker that hangs is missed: the producer of dead letters is
+    /// silent for days.
+    brokers: Reporter,
     /// Counts assignments: an offset that was read in an earlier one may be another member's by now.
     tenure: AtomicU64,
     /// A commit failed, and no later one made up for it.
@@ -26,6 +32,15 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    fn new(health: Dependency) -> Self {
+        Self {
+            brokers: Reporter::new(health),
+            tenure: AtomicU64::default(),
+            behind: AtomicBool::default(),
+            assigned: AtomicBool::default(),
+        }
+    }
+
     /// The current tenure. Changes only within a poll.
     pub(crate) fn tenure(&self) -> u64 {
         self.tenure.load(Ordering::Acquire)
@@ -51,6 +66,7 @@ pub(crate) fn join(
     topics: &Topics,
     sources: &Sources,
     instance: Option<&str>,
+    health: Dependency,
 ) -> KafkaResult<Consumer> {
     config
         .set("group.id", topics.group("recorder"))
@@ -62,11 +78,13 @@ pub(crate) fn join(
         // What waits in the client counts against nobody's budget: as much as one batch is enough to keep going.
         .set("queued.max.messages.kbytes", "8192")
         .set("fetch.message.max.bytes", "1048576")
-        .set("statistics.interval.ms", "5000");
+        // A member without partitions would else be connected to nobody but its coordinator.
+        .set("enable.sparse.connections", "false")
+        .set("statistics.interval.ms", LOOK_EVERY.as_millis().to_string());
     if let Some(instance) = instance {
         config.set("group.instance.id", instance);
     }
-    let consumer: Consumer = config.create_with_context(Group::default())?;
+    let consumer: Consumer = config.create_with_context(Group::new(health))?;
     consumer.subscribe(&sources.names())?;
     // Known before the client has looked for the first time.
     sources.names().iter().for_each(|topic| metrics::lag(topic, 0));
@@ -92,11 +110,11 @@ impl ClientContext for Group {
             let behind = topic.partitions.values().map(|partition| partition.consumer_lag).filter(|lag| *lag >= 0);
             metrics::lag(name, behind.sum());
         }
+        self.brokers.stats(statistics);
     }
 
-    /// An outage is one change of health; a line for every attempt to connect would bury it.
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka client");
+        self.brokers.error(error, reason);
     }
 }
 

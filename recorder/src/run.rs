@@ -104,9 +104,10 @@ impl Recorder {
         worker: &Worker,
     ) -> anyhow::Result<Self> {
         let topics = settings.kafka.topics();
-        let producer = Producer::new(config.clone(), LINGER, Patience::Endless, kafka)?;
+        let producer =
+            Producer::new(config.clone(), LINGER, Patience::Endless, worker.health.dependency("dead-letters"))?;
         let sources = Sources::new(&topics);
-        let consumer = Arc::new(group::join(config, &topics, &sources, settings.instance.as_deref())?);
+        let consumer = Arc::new(group::join(config, &topics, &sources, settings.instance.as_deref(), kafka)?);
         let (taken, intake) = Intake::start(consumer.clone(), sources, worker.shutdown.clone())?;
         Ok(Self {
             consumer,

@@ -203,33 +203,36 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
 }
 
 /// How often the client looks at its brokers.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After so many looks in a row at a broker that owes an answer and says nothing, it hangs. Its connection stays up for
 /// half a minute more: a worker that goes by that alone is sent calls that it cannot take.
 const HANGS: u32 = 5;
 
-/// Tells a health entry whether brokers answer: the client looks once a second.
+/// Tells a health entry whether brokers answer: the client looks once a second. A client that asks nothing is owed
+/// nothing: one whose brokers hang is found out by what it has asked.
 pub struct Reporter {
     health: Dependency,
     /// What the client complained of last.
     complaint: Mutex<String>,
-    /// By broker, the looks in a row at which it owed an answer and had said nothing since the look before.
-    silent: Mutex<HashMap<i32, u32>>,
+    /// By connection, the looks in a row at which it owed an answer and had said nothing since the look before.
+    silent: Mutex<HashMap<String, u32>>,
 }
 
 impl Reporter {
-    fn new(health: Dependency) -> Self {
+    /// Tells this entry.
+    pub fn new(health: Dependency) -> Self {
         Self { health, complaint: Mutex::default(), silent: Mutex::default() }
     }
 
     /// Whether a broker answers, at this look.
     fn answers(&self, broker: &Broker) -> bool {
-        let is_up = broker.nodeid >= 0 && broker.state == "UP";
+        // The way to a group's coordinator is one more entry, with the number of the broker that it leads to.
+        let is_up = broker.nodeid >= 0 && broker.source != "logical" && broker.state == "UP";
         // In microseconds. A request that has only just left is no sign, however long nothing came before it.
         let owes =
             broker.waitresp_cnt > 0 && u128::try_from(broker.rxidle).is_ok_and(|idle| idle >= LOOK_EVERY.as_micros());
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        let looks = silent.entry(broker.nodeid).or_default();
+        let looks = silent.entry(broker.name.clone()).or_default();
         *looks = if is_up && owes { looks.saturating_add(1) } else { 0 };
         is_up && *looks < HANGS
     }
@@ -251,7 +254,7 @@ impl ClientContext for Reporter {
     /// An outage is one change of health, which tells why; a line for every attempt to connect would bury it.
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Fatal) => tracing::error!(reason, "the Kafka producer failed for good"),
+            Some(RDKafkaErrorCode::Fatal) => tracing::error!(reason, "the Kafka client failed for good"),
             // It says how many brokers are away; the complaints before it say why.
             Some(RDKafkaErrorCode::AllBrokersDown) => {}
             _ => {

@@ -85,6 +85,7 @@ fn main() -> ExitCode {
             secrets::plan("text")? => secrets::nothing_leaves_as_text,
             Plan::default() => secrets::rotation::the_secret_key,
             outages::plan() => outages::clickhouse_comes_and_goes,
+            outages::plan() => outages::records::memory_stays_flat,
             Plan::default() => operations::every_watched_metric_begins_at_zero,
             Plan::default() => operations::every_statement_runs,
             upgrade::plan() => upgrade::a_rolling_deploy_and_back,
@@ -163,6 +164,9 @@ fn main() -> ExitCode {
         let tls = suite.alone("secrets::tls::a_cluster_with_tls_and_passwords", async |cluster| {
             secrets::tls::a_cluster_with_tls_and_passwords(cluster).await
         });
-        Ok([tls].into_iter().chain(own).chain(shared).chain([pages, search]).collect())
+        let kafka = suite.alone("outages::kafka::kafka_comes_and_goes", async |cluster| {
+            outages::kafka::kafka_comes_and_goes(cluster).await
+        });
+        Ok([tls, kafka].into_iter().chain(own).chain(shared).chain([pages, search]).collect())
     })
 }

@@ -1,52 +1,23 @@
 //! ClickHouse is away, for a while or from the start: calls go on, and the rows come when it is back, once each.
 
+pub(crate) mod kafka;
 pub(crate) mod meta;
-
-use std::net::SocketAddr;
+pub(crate) mod records;
 
 use anyhow::{Context as _, ensure};
 use e2e::{
     deployment::{Deployment, Plan},
     event::purchase,
     instance::{Instance, Kind},
+    line::Line,
     merchant::Merchant,
     port, wait,
 };
 use serde_json::Value;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
 
 /// Without a recorder: the test starts one behind a line that it can cut.
 pub(crate) fn plan() -> Plan {
     Plan { recorders: 0, ..Plan::default() }
-}
-
-/// Passes connections on until it is dropped; then all of them break.
-struct Line {
-    _passing: JoinSet<()>,
-}
-
-impl Line {
-    async fn open(from: SocketAddr, to: String) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(from).await?;
-        let mut passing = JoinSet::new();
-        passing.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let to = to.clone();
-                connections.spawn(async move {
-                    if let Ok(mut far) = TcpStream::connect(to).await {
-                        // How it ends is the business of the two ends.
-                        let _ = copy_bidirectional(&mut near, &mut far).await;
-                    }
-                });
-            }
-        });
-        Ok(Self { _passing: passing })
-    }
 }
 
 pub(crate) async fn clickhouse_comes_and_goes(deployment: &mut Deployment) -> anyhow::Result<()> {
@@ -72,7 +43,7 @@ pub(crate) async fn clickhouse_comes_and_goes(deployment: &mut Deployment) -> an
     deployment.recorders[0].ready().await?;
 
     // Cut in the middle of the work, and mended.
-    drop(line);
+    line.cut().await;
     report(&merchant, 20..60).await?;
     let _line = Line::open(address, clickhouse).await?;
     rows(deployment, &merchant, 60).await?;
