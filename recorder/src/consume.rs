@@ -3,7 +3,12 @@
 //! while there is no room the partitions are paused and the thread goes on polling, so that a ClickHouse that is away for
 //! hours costs this member neither its place in the group nor memory.
 
-use std::{collections::VecDeque, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{Message as _, consumer::Consumer as _, message::OwnedMessage};
 use tokio::{
@@ -13,7 +18,12 @@ use tokio::{
 };
 use worker::shutdown::Shutdown;
 
-use crate::{group::Consumer, metrics, read::Sources, row::CallRow};
+use crate::{
+    group::{self, Consumer},
+    metrics,
+    read::Sources,
+    row::CallRow,
+};
 
 /// What may be in hand at a time: the batch on its way to ClickHouse, and the next one.
 pub(crate) const BUDGET: usize = 40 * 1024 * 1024;
@@ -24,6 +34,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long the thread waits for room before it pauses: the client's queue survives a short wait, and is fetched anew
 /// after a pause. A rebalance waits as long.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// How often Kafka is asked for the lag during a pause: it grows, and what is not fetched tells nothing of it.
+const ASK_LAG_EVERY: Duration = Duration::from_secs(5);
 
 /// A message in hand.
 #[derive(Debug)]
@@ -153,6 +165,7 @@ impl Intake {
     fn hold(&self, read: Read) -> Result<(), IntakeFault> {
         tracing::warn!("ClickHouse does not keep up: consumption pauses");
         metrics::paused(true);
+        self.consumer.context().pauses(true);
         let mut held = VecDeque::from([read]);
         self.pause();
         while let Some(read) = held.pop_front() {
@@ -160,6 +173,7 @@ impl Intake {
             self.hand_over(read, room);
         }
         self.resume();
+        self.consumer.context().pauses(false);
         metrics::paused(false);
         tracing::info!("consumption goes on");
         Ok(())
@@ -168,11 +182,18 @@ impl Intake {
     /// Polls until there is room, or the worker ends. A message that was on its way when the partitions were paused waits
     /// its turn.
     fn wait_for_room(&self, cost: u32, held: &mut VecDeque<Read>) -> Result<Option<OwnedSemaphorePermit>, IntakeFault> {
+        let mut asked: Option<Instant> = None;
         while !self.ended() {
             if let Ok(room) = self.room.clone().try_acquire_many_owned(cost) {
                 return Ok(Some(room));
             }
             held.extend(self.poll()?);
+            if asked.is_none_or(|asked| asked.elapsed() >= ASK_LAG_EVERY) {
+                asked = Some(Instant::now());
+                if let Err(error) = group::ask_lag(&self.consumer) {
+                    tracing::debug!(%error, "nobody knows how far behind we are");
+                }
+            }
             if self.consumer.context().newly_assigned() {
                 self.pause();
             }

@@ -1,9 +1,13 @@
 //! Membership in the recorder's consumer group: which offsets may be committed, and how far behind we are.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
 
 use rdkafka::{
-    ClientConfig, ClientContext, Statistics, TopicPartitionList,
+    ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult},
 };
@@ -14,6 +18,9 @@ use worker::{
 };
 
 use crate::{metrics, read::Sources};
+
+/// How long Kafka may take to say how far behind we are: the thread that asks has to poll as well.
+const ASK_LIMIT: Duration = Duration::from_secs(1);
 
 /// The consumer, polled by one thread and committed by another.
 pub(crate) type Consumer = BaseConsumer<Group>;
@@ -29,6 +36,8 @@ pub(crate) struct Group {
     behind: AtomicBool,
     /// An assignment came since it was last asked: its partitions are not paused.
     assigned: AtomicBool,
+    /// Nothing is fetched, and what the client knows of the topics' ends is what it knew when that began.
+    pauses: AtomicBool,
 }
 
 impl Group {
@@ -38,6 +47,7 @@ impl Group {
             tenure: AtomicU64::default(),
             behind: AtomicBool::default(),
             assigned: AtomicBool::default(),
+            pauses: AtomicBool::default(),
         }
     }
 
@@ -49,6 +59,11 @@ impl Group {
     /// Whether the last commit failed.
     pub(crate) fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Acquire)
+    }
+
+    /// From now on the client's own look at the lag is, or is not, to be believed.
+    pub(crate) fn pauses(&self, pauses: bool) {
+        self.pauses.store(pauses, Ordering::Release);
     }
 
     /// Whether partitions were assigned since this was last asked.
@@ -91,6 +106,22 @@ pub(crate) fn join(
     Ok(consumer)
 }
 
+/// Asks Kafka how far behind the partitions of this member are, and tells it.
+///
+/// # Errors
+/// Where Kafka does not answer soon.
+pub(crate) fn ask_lag(consumer: &Consumer) -> KafkaResult<()> {
+    let committed = consumer.committed_offsets(consumer.assignment()?, ASK_LIMIT)?;
+    let mut behind: HashMap<String, i64> = HashMap::new();
+    for partition in committed.elements() {
+        let (first, end) = consumer.fetch_watermarks(partition.topic(), partition.partition(), ASK_LIMIT)?;
+        let at = if let Offset::Offset(at) = partition.offset() { at } else { first };
+        *behind.entry(partition.topic().to_owned()).or_default() += end - at;
+    }
+    behind.iter().for_each(|(topic, messages)| metrics::lag(topic, *messages));
+    Ok(())
+}
+
 /// Commits these offsets: each is the next to be read.
 pub(crate) fn commit(consumer: &Consumer, offsets: &TopicPartitionList, mode: CommitMode) {
     if offsets.count() == 0 {
@@ -106,7 +137,8 @@ pub(crate) fn commit(consumer: &Consumer, offsets: &TopicPartitionList, mode: Co
 
 impl ClientContext for Group {
     fn stats(&self, statistics: Statistics) {
-        for (name, topic) in &statistics.topics {
+        let fetched = !self.pauses.load(Ordering::Acquire);
+        for (name, topic) in statistics.topics.iter().filter(|_| fetched) {
             let behind = topic.partitions.values().map(|partition| partition.consumer_lag).filter(|lag| *lag >= 0);
             metrics::lag(name, behind.sum());
         }
