@@ -117,7 +117,7 @@ impl Outages<'_> {
         sleep(WATCHED).await;
         let (busy_now, wall) = (self.each(|worker| usage::cpu(worker.pid()))?, watched.elapsed());
         for (was, is) in busy.iter().zip(&busy_now) {
-            ensure!(*is - *was < wall / 4, "a worker spins: from {busy:?} to {busy_now:?} in {wall:?}");
+            ensure!(is.saturating_sub(*was) < wall / 4, "a worker spins: from {busy:?} to {busy_now:?} in {wall:?}");
         }
         let asked_now = self.deployment.sandbox.requests(&self.merchant.dataset).await?;
         ensure!(asked_now == asked, "Meta was asked {} times without Kafka", asked_now - asked);
@@ -183,5 +183,5 @@ async fn says_away(worker: &Instance) -> anyhow::Result<()> {
 }
 
 fn lines_of(log: &Path) -> anyhow::Result<usize> {
-    Ok(fs::read(log)?.iter().filter(|byte| **byte == b'\n').count())
+    Ok(String::from_utf8_lossy(&fs::read(log)?).lines().count())
 }

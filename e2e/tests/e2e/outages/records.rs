@@ -112,5 +112,5 @@ async fn lag(recorder: &Instance) -> anyhow::Result<i64> {
     let of_records = |line: &&str| line.starts_with("capi_recorder_lag_messages{") && line.contains("records\"");
     let line = metrics.lines().find(of_records).context("no lag")?;
     let value = line.rsplit(' ').next().unwrap_or_default();
-    Ok(value.parse().with_context(|| line.to_owned())?)
+    value.parse().with_context(|| line.to_owned())
 }
