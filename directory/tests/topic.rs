@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test: also what is not inside a test function")]
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use capi_directory::{
     BusinessId, ChannelEntry, DirectoryView, Snapshot, Store, StoreError, ViewEvent, authenticate, keys::NewKey,
@@ -16,7 +16,10 @@ use rdkafka::{
     util::Timeout,
 };
 use schemas::Topics;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
 use uuid::Uuid;
 
 struct Cluster {
@@ -79,15 +82,18 @@ fn channel() -> ChannelEntry {
     }
 }
 
-/// The first snapshot of which `holds` is true. A view that never gets there hangs, and the test with it.
+/// The first snapshot of which `holds` is true; a minute without one is a failure.
 async fn until(view: &DirectoryView, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-    loop {
-        let snapshot = view.snapshot();
-        if holds(&snapshot) {
-            return snapshot;
+    let found = async {
+        loop {
+            let snapshot = view.snapshot();
+            if holds(&snapshot) {
+                return snapshot;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    timeout(Duration::from_mins(1), found).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

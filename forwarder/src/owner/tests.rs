@@ -190,18 +190,52 @@ async fn a_retry_keeps_the_mark() {
     stage.arrive(0, retried.clone()).await;
     sleep(SECOND * 60).await;
     stage.world.meta_says(Some(Class::BadClick));
-    stage.arrive(1, retried.clone()).await;
+    stage.come_back(0).await;
     sleep(SECOND * 60).await;
     let Some(LedgerRecord::Refused(refused)) = stage.world.log().last().cloned() else { panic!("it was refused") };
     assert_eq!(refused.listed, [retried.call_id]);
     let another = call("a");
     stage.world.meta_says(Some(Class::Accepted));
-    stage.arrive(2, another.clone()).await;
+    stage.arrive(1, another.clone()).await;
+    sleep(SECOND).await;
     let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
     assert_eq!(accepted.listed.len(), 2);
     assert!([retried.call_id, another.call_id].iter().all(|call| accepted.listed.contains(call)));
     let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
     assert_eq!(marks, [false, true, true], "a pending row is no end yet");
+}
+
+/// Rule 10 of the ledger: Meta may have counted the first request as well as the one that it accepted.
+#[tokio::test(start_paused = true)]
+async fn a_credit_after_an_unknown_request_is_marked() {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(Some(Class::Unknown));
+    stage.arrive(0, call("a")).await;
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(SECOND * 4).await;
+    assert_eq!((stage.world.requests(), stage.world.copies()), (2, 0), "it was sent again within its one intent");
+    let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
+    assert_eq!(marks, [true]);
+}
+
+/// A later row replaces an earlier one only under the same key, and the verdict finds its caller by it.
+#[tokio::test(start_paused = true)]
+async fn every_row_of_a_call_tells_of_the_call_as_it_came() {
+    let stage = Stage::owning().await;
+    let came = call("a");
+    stage.world.meta_says(None);
+    stage.arrive(0, came.clone()).await;
+    sleep(SECOND * 60).await;
+    stage.world.meta_says(Some(Class::Accepted));
+    stage.come_back(0).await;
+    sleep(SECOND).await;
+    // Read once more: Kafka gives every message at least once.
+    stage.come_back(1).await;
+    let rows = stage.world.rows();
+    let statuses: Vec<_> = rows.iter().map(|row| row.outcome.conversion_status).collect();
+    assert_eq!(statuses, [ConversionStatus::Pending, ConversionStatus::Forwarded, ConversionStatus::Forwarded]);
+    assert!(rows.iter().all(|row| row.call == came), "{rows:?}");
+    assert!(stage.world.verdict_calls().iter().all(|call| *call == came.call_id));
 }
 
 #[tokio::test(start_paused = true)]

@@ -201,6 +201,11 @@ impl World {
         self.seen().verdicts.len()
     }
 
+    /// The calls that the verdicts are about.
+    pub(super) fn verdict_calls(&self) -> Vec<CallId> {
+        self.seen().verdicts.iter().map(|verdict| verdict.call_id).collect()
+    }
+
     pub(super) fn copies(&self) -> usize {
         self.seen().copies.len()
     }
@@ -241,7 +246,23 @@ impl World {
 
     /// An event is read.
     pub(super) fn arrive(&self, input: Input, offset: i64, call: Call) {
-        let event = Arc::new(ConversionEvent { call, lane: Lane::Live, progress: None });
+        self.hand_over(input, offset, ConversionEvent { call, lane: Lane::Live, progress: None });
+    }
+
+    /// The copy that went to a tier last is read from there.
+    pub(super) fn come_back(&self, offset: i64) {
+        let (event, progress) = {
+            let seen = self.seen();
+            let copy = seen.copies.last().unwrap();
+            (copy.event.clone(), copy.progress.clone())
+        };
+        let tier = usize::try_from(progress.tier).unwrap();
+        let event = ConversionEvent { call: event.call.clone(), lane: event.lane, progress: Some(progress) };
+        self.hand_over(Input::Retry(tier), offset, event);
+    }
+
+    fn hand_over(&self, input: Input, offset: i64, event: ConversionEvent) {
+        let event = Arc::new(event);
         let arrived = Arrived {
             input,
             offset,
@@ -417,6 +438,11 @@ impl Stage {
 
     pub(super) async fn arrive(&self, offset: i64, call: Call) {
         self.world.arrive(Input::Live, offset, call);
+        moments().await;
+    }
+
+    pub(super) async fn come_back(&self, offset: i64) {
+        self.world.come_back(offset);
         moments().await;
     }
 
