@@ -230,7 +230,18 @@ async fn wait_until_due(event: &ConversionEvent) {
 mod tests {
     use std::time::Duration;
 
+    use rdkafka::{
+        ClientConfig, Offset, TopicPartitionList,
+        consumer::{Consumer as _, StreamConsumer},
+        mocking::MockCluster,
+        producer::{FutureProducer, FutureRecord},
+    };
     use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
+    use worker::{
+        health::Health,
+        producer::{Patience, Producer},
+    };
 
     use super::*;
 
@@ -261,5 +272,34 @@ mod tests {
         assert!(place(&room, 1).await.is_none());
         drop(large);
         assert!(place(&room, ROOM_BYTES).await.is_some());
+    }
+
+    /// Invariant 9: a message that nobody can read is handed over, and its offset may pass, once its letter is there.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn garbage_is_handed_over_once_its_letter_is_acknowledged() {
+        let (cluster, topics) = (MockCluster::new(1).unwrap(), Topics::new("test"));
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("reconnect.backoff.max.ms", "100");
+        let live = topics.events_live();
+        for topic in [&live, &topics.dead_letters()] {
+            cluster.create_topic(topic, 1, 1).unwrap();
+        }
+        let garbage = FutureRecord::to(&live).partition(0).key("k").payload("no Avro");
+        config.create::<FutureProducer>().unwrap().send(garbage, None).await.unwrap();
+        let consumer: StreamConsumer = config.clone().set("group.id", "test").create().unwrap();
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(&live, 0, Offset::Offset(0)).unwrap();
+        consumer.assign(&from).unwrap();
+        let message = consumer.recv().await.unwrap();
+
+        let health = Health::default().dependency("kafka");
+        let producer = Producer::new(config, Duration::ZERO, Patience::Endless, health).unwrap();
+        let publisher = Publisher::new(producer, topics, 1, CancellationToken::new());
+        cluster.broker_down(1).unwrap();
+        let mut handed_over = std::pin::pin!(arrival(Input::Live, &message, Place::free(), &publisher));
+        let waited = timeout(Duration::from_secs(2), &mut handed_over).await;
+        assert!(waited.is_err(), "it did not wait for the letter");
+        cluster.broker_up(1).unwrap();
+        assert!(matches!(handed_over.await, Some(Arrival::Buried { input: Input::Live, offset: 0 })));
     }
 }

@@ -186,6 +186,18 @@ mod tests {
         assert_eq!((replayed.http_status, replayed.lane), (200, "live"));
     }
 
+    /// What a forwarder says takes the place of the pending row only where the table's key is the same.
+    #[test]
+    fn every_row_of_a_call_has_the_key_of_the_call() {
+        let call = Call { business_id: "shop".into(), ..call() };
+        let key = |row: CallRow| (row.business_id, row.received_at, row.call_id);
+        let of_call = ("shop".to_owned(), call.received_at, call.call_id.uuid());
+        let event = ConversionEvent { call: call.clone(), lane: Lane::Backfill, progress: None };
+        assert_eq!(key(CallRow::pending(event, call.received_at + 9)), of_call);
+        let said = CallRecord { rests_on: 7, ..record(call.clone()) };
+        assert_eq!(key(CallRow::new(said, call.received_at + 9)), of_call);
+    }
+
     #[test]
     fn contents_stand_side_by_side() {
         let item = |id: &str, quantity, price| LineItem {

@@ -216,3 +216,88 @@ fn span_of(batch: &Batch) -> tracing::Span {
     }
     span
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use rdkafka::{
+        Offset, TopicPartitionList,
+        consumer::BaseConsumer,
+        mocking::{MockCluster, MockCoordinator},
+        producer::{DefaultProducerContext, FutureProducer, FutureRecord},
+    };
+    use schemas::Topics;
+    use tokio::time::{sleep, timeout};
+    use worker::{health::Health, shutdown::Shutdown};
+
+    use super::*;
+
+    /// The group and the recorder's topics are at the first broker, the dead letters at the second.
+    fn cluster(topics: &Topics) -> MockCluster<'static, DefaultProducerContext> {
+        let cluster = MockCluster::new(2).unwrap();
+        cluster.coordinator(MockCoordinator::Group(topics.group("recorder")), 1).unwrap();
+        let places = [(topics.records(), 1), (topics.events_backfill(), 1), (topics.dead_letters(), 2)];
+        for (topic, broker) in places {
+            cluster.create_topic(&topic, 1, 1).unwrap();
+            cluster.partition_leader(&topic, 0, Some(broker)).unwrap();
+        }
+        cluster
+    }
+
+    /// What the group has committed of the records.
+    async fn committed(config: &ClientConfig, topics: &Topics) -> Option<i64> {
+        let (mut config, topic) = (config.clone(), topics.records());
+        config.set("group.id", topics.group("recorder"));
+        let asked = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = config.create().unwrap();
+            let mut list = TopicPartitionList::new();
+            list.add_partition(&topic, 0);
+            let committed = consumer.committed_offsets(list, Duration::from_secs(30)).unwrap();
+            committed.find_partition(&topic, 0).unwrap().offset()
+        });
+        match asked.await.unwrap() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// Invariant 9: as long as the dead letter is not acknowledged, the offset stays.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_offset_stays_without_the_acknowledgement_of_its_dead_letter() {
+        let topics = Topics::new("test");
+        let (cluster, records) = (cluster(&topics), topics.records());
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("reconnect.backoff.max.ms", "100");
+        let producer: FutureProducer = config.create().unwrap();
+        let garbage = FutureRecord::to(&records).partition(0).key("k").payload("no Avro");
+        producer.send(garbage, None).await.unwrap();
+        cluster.broker_down(2).unwrap();
+
+        let settings = RecorderSettings::parse_from(["capi-recorder", "--topic-prefix", "test"]);
+        let shutdown = Shutdown::default();
+        let health = Health::new(shutdown.clone());
+        let (kafka, clickhouse) = (health.dependency("kafka"), health.dependency("clickhouse"));
+        let worker = Worker { shutdown: shutdown.clone(), health };
+        let mut recorder = Recorder::start(&settings, config.clone(), kafka, clickhouse, &worker).unwrap();
+        let batch = loop {
+            if let Next::Batch(batch) = recorder.batches.next(PING_EVERY).await {
+                break batch;
+            }
+        };
+        {
+            let mut settling = std::pin::pin!(recorder.settle(batch));
+            let waited = timeout(Duration::from_secs(2), &mut settling).await;
+            assert!(waited.is_err(), "it did not wait for the letter");
+            assert_eq!(committed(&config, &topics).await, None);
+            cluster.broker_up(2).unwrap();
+            assert_eq!(settling.await.unwrap(), Ok(()));
+        }
+        let passed = async {
+            while committed(&config, &topics).await != Some(1) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), passed).await.unwrap();
+        shutdown.request();
+    }
+}
