@@ -22,7 +22,7 @@ use crate::{
     clickhouse::client,
     consume::{Intake, IntakeFault, Taken, Thread},
     group::{self, Consumer},
-    insert::{Abandoned, Inserter, Refused, Table},
+    insert::{Abandoned, Inserter, Refused, Sink, Table},
     metrics::{self, Buried},
     offsets::Offsets,
     read::Sources,
@@ -86,11 +86,11 @@ async fn check(
     tokio::try_join!(topics, tables).map(|_: ((), ())| ())
 }
 
-struct Recorder {
+struct Recorder<S = Table> {
     consumer: Arc<Consumer>,
     intake: Thread,
     batches: Batches,
-    inserter: Inserter<Table>,
+    inserter: Inserter<S>,
     dead_letters: DeadLetters,
     offsets: Offsets,
 }
@@ -144,6 +144,20 @@ impl Recorder {
         Ok(())
     }
 
+    /// The last commit is waited for, and the group is left.
+    async fn leave(self) -> anyhow::Result<()> {
+        let Self { consumer, intake, offsets, batches, .. } = self;
+        // Without a receiver the thread ends, whatever it waits for.
+        drop(batches);
+        let left = tokio::task::spawn_blocking(move || {
+            intake.join()?;
+            commit(&consumer, &offsets, CommitMode::Sync)
+        });
+        left.await?
+    }
+}
+
+impl<S: Sink> Recorder<S> {
     /// Every message of the batch is in ClickHouse or among the dead letters, acknowledged, before its offset moves
     /// (invariant 9, and what makes redelivery the worst that can happen).
     async fn settle(&mut self, batch: Batch) -> anyhow::Result<Result<(), Abandoned>> {
@@ -189,18 +203,6 @@ impl Recorder {
         metrics::dead_letter(cause);
         Ok(())
     }
-
-    /// The last commit is waited for, and the group is left.
-    async fn leave(self) -> anyhow::Result<()> {
-        let Self { consumer, intake, offsets, batches, .. } = self;
-        // Without a receiver the thread ends, whatever it waits for.
-        drop(batches);
-        let left = tokio::task::spawn_blocking(move || {
-            intake.join()?;
-            commit(&consumer, &offsets, CommitMode::Sync)
-        });
-        left.await?
-    }
 }
 
 fn commit(consumer: &Consumer, offsets: &Offsets, mode: CommitMode) -> anyhow::Result<()> {
@@ -226,11 +228,13 @@ mod tests {
         mocking::{MockCluster, MockCoordinator},
         producer::{DefaultProducerContext, FutureProducer, FutureRecord},
     };
-    use schemas::Topics;
+    use schemas::{Call, CallId, CallRecord, ConversionStatus, Message as _, Outcome, Topics};
     use tokio::time::{sleep, timeout};
+    use uuid::Uuid;
     use worker::{health::Health, shutdown::Shutdown};
 
     use super::*;
+    use crate::clickhouse::Fault;
 
     /// The group and the recorder's topics are at the first broker, the dead letters at the second.
     fn cluster(topics: &Topics) -> MockCluster<'static, DefaultProducerContext> {
@@ -261,16 +265,30 @@ mod tests {
         }
     }
 
+    /// Stores nothing: every row is at fault.
+    struct Refusing;
+
+    impl Sink for Refusing {
+        async fn store(&self, _: &[&CallRow], _: Uuid) -> Result<(), Fault> {
+            Err(Fault::Rows("Code: 117".into()))
+        }
+    }
+
+    fn refusing(started: Recorder, clickhouse: Dependency, shutdown: Shutdown) -> Recorder<Refusing> {
+        let Recorder { consumer, intake, batches, dead_letters, offsets, .. } = started;
+        let inserter = Inserter::new(Refusing, clickhouse, shutdown);
+        Recorder { consumer, intake, batches, inserter, dead_letters, offsets }
+    }
+
     /// Invariant 9: as long as the dead letter is not acknowledged, the offset stays.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn an_offset_stays_without_the_acknowledgement_of_its_dead_letter() {
+    async fn an_offset_stays_with(payload: &[u8]) {
         let topics = Topics::new("test");
         let (cluster, records) = (cluster(&topics), topics.records());
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.bootstrap_servers()).set("reconnect.backoff.max.ms", "100");
         let producer: FutureProducer = config.create().unwrap();
-        let garbage = FutureRecord::to(&records).partition(0).key("k").payload("no Avro");
-        producer.send(garbage, None).await.unwrap();
+        let message = FutureRecord::to(&records).partition(0).key("k").payload(payload);
+        producer.send(message, None).await.unwrap();
         cluster.broker_down(2).unwrap();
 
         let settings = RecorderSettings::parse_from(["capi-recorder", "--topic-prefix", "test"]);
@@ -278,7 +296,8 @@ mod tests {
         let health = Health::new(shutdown.clone());
         let (kafka, clickhouse) = (health.dependency("kafka"), health.dependency("clickhouse"));
         let worker = Worker { shutdown: shutdown.clone(), health };
-        let mut recorder = Recorder::start(&settings, config.clone(), kafka, clickhouse, &worker).unwrap();
+        let started = Recorder::start(&settings, config.clone(), kafka, clickhouse.clone(), &worker).unwrap();
+        let mut recorder = refusing(started, clickhouse, shutdown.clone());
         let batch = loop {
             if let Next::Batch(batch) = recorder.batches.next(PING_EVERY).await {
                 break batch;
@@ -299,5 +318,17 @@ mod tests {
         };
         timeout(Duration::from_mins(1), passed).await.unwrap();
         shutdown.request();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_offset_stays_without_the_letter_of_a_message_that_nobody_can_read() {
+        an_offset_stays_with(b"no Avro").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_offset_stays_without_the_letter_of_a_row_that_clickhouse_refuses() {
+        let (call, outcome) = (Call::blank(CallId::now(), 1), Outcome::new(200, ConversionStatus::Forwarded));
+        let record = CallRecord { call, lane: None, outcome, rests_on: 1 };
+        an_offset_stays_with(&record.encode()).await;
     }
 }
