@@ -302,7 +302,7 @@ mod tests {
             far
         });
         let said = tokio::spawn(async move {
-            clock.rested().await;
+            let _ = tokio::time::timeout(Duration::from_hours(1), clock.rested()).await;
             since.elapsed()
         });
         while paced.read(&mut [0; 16]).await.is_ok() {}
