@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, response::Response};
-use http::{HeaderValue, Request, Version, header};
+use http::{Request, Version};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -135,16 +135,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let _busy = clock.busy(request.version() == Version::HTTP_2);
-    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
-    let mut response = router.oneshot(request).await?;
-    if is_chunked {
-        // It may have declared a length as well, which hyper has taken away: a proxy in front may have gone by that, and
-        // what follows may be no request of the caller's (RFC 9112, 6.1).
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
+    router.oneshot(request).await
 }
 
 fn http() -> Builder<TokioExecutor> {

@@ -61,8 +61,8 @@ mod tests {
     fn the_limit_is_raised_no_further_than_allowed() {
         let limit = getrlimit(Resource::Nofile);
         let current = limit.current.unwrap();
-        assert_eq!(raise(limit.clone(), current), Some(current), "enough is left as it is");
-        assert_eq!(raise(limit.clone(), u64::MAX), limit.maximum.or(Some(u64::MAX)));
+        assert_eq!(raise(limit, current), Some(current), "enough is left as it is");
+        assert_eq!(raise(limit, u64::MAX), limit.maximum.or(Some(u64::MAX)));
         assert_eq!(getrlimit(Resource::Nofile).maximum, limit.maximum);
     }
 }

@@ -53,6 +53,7 @@ async fn a_house_full_of_idle_connections_locks_nobody_out() {
     assert_eq!((open[0], open.iter().filter(|open| **open).count()), (false, ROOM - 1), "the quietest has gone");
 }
 
+/// A proxy in front may have gone by the length: hyper goes by the chunks, and closes (RFC 9112, 6.1).
 #[tokio::test]
 async fn a_length_beside_chunks_smuggles_nothing() {
     for both in ["content-length: 4\r\ntransfer-encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 4"] {
