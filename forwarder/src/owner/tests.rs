@@ -168,6 +168,8 @@ async fn what_an_earlier_owner_left_open_is_held_for_t_and_others_go_on() {
     assert_eq!(stage.world.requests(), 2);
     let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
     assert_eq!(marks, [false, true]);
+    let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
+    assert_eq!(accepted.listed.len(), 2, "the call that was overridden is listed too");
     assert_eq!(stage.committed(), Some(2));
 }
 
@@ -483,4 +485,55 @@ async fn a_process_that_ends_waits_no_longer_than_the_drain_is_given() {
     sleep(SECOND).await;
     assert!(following.is_finished());
     assert_eq!(world.commits(), [None]);
+}
+
+/// Invariant 2: what an earlier tenure read is committed by nobody, not even where the present one has the same offset.
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_tenure_finishes_passes_no_offset_of_the_present_one() {
+    let stage = Stage::owning().await;
+    stage.world.hold_back(Ack::Record);
+    stage.arrive(0, call("a")).await;
+    stage.tenure.revoke();
+    stage.tell(Mail::Revoked).await;
+    stage.tell(Mail::Assigned(Arc::new(Tenure::new(PARTITION)))).await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.world.hold_log();
+    stage.arrive(0, call("b")).await;
+    stage.world.release();
+    moments().await;
+    assert_eq!((stage.world.rows().len(), stage.committed()), (1, None));
+    stage.world.let_land();
+    moments().await;
+    assert_eq!(stage.committed(), Some(1));
+}
+
+/// Rule 6: a call at work ends in a record of its own, and a repair would take its intent back.
+#[tokio::test(start_paused = true)]
+async fn a_void_record_is_not_repaired_while_the_order_is_at_work() {
+    let stage = Stage::after(|world| assert_eq!(world.foreign_claim(), 0)).await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.world.meta_says(None);
+    let (zombies, ours) = (call("a"), call("a"));
+    stage.arrive(0, ours).await;
+    stage.world.append(&OrderKey::of(&zombies), stale_intent(&zombies, 0));
+    sleep(SECOND).await;
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(SECOND).await;
+    assert!(!stage.world.log().iter().any(|record| matches!(record, LedgerRecord::State(_))));
+    assert_eq!((stage.world.requests(), stage.committed()), (1, Some(1)));
+}
+
+/// Rule 8: an unknown outcome puts the call on the list, also where a retry under the same intent is accepted.
+#[tokio::test(start_paused = true)]
+async fn a_quick_retry_after_an_unknown_outcome_is_marked() {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(Some(Class::Unknown));
+    let retried = call("a");
+    stage.arrive(0, retried.clone()).await;
+    stage.world.meta_says(Some(Class::Accepted));
+    sleep(SECOND * 10).await;
+    assert_eq!((stage.world.requests(), stage.world.copies()), (2, 0));
+    let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
+    assert_eq!(accepted.listed, [retried.call_id]);
+    assert!(stage.world.rows()[0].outcome.possibly_duplicate);
 }
