@@ -198,9 +198,9 @@ mod tests {
         assert!(!kafka.is_up(), "nothing is known yet");
         for up in [true, false, true] {
             if up {
-                kafka.up()
+                kafka.up();
             } else {
-                kafka.down("refused")
+                kafka.down("refused");
             }
             assert_eq!((kafka.is_up(), health.readiness().ready), (up, up));
         }
