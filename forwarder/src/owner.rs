@@ -116,8 +116,6 @@ pub enum Mail {
 struct Void {
     key: Vec<u8>,
     offset: i64,
-    /// Whether the repair is under way.
-    written: bool,
 }
 
 /// The address of an owner.
@@ -150,6 +148,9 @@ pub struct Owner {
     parked: VecDeque<(Token, Instant)>,
     /// Orders whose last record is void.
     void: HashMap<OrderHash, Void>,
+    /// What the repair of each order that is on its way repairs, by its epoch and the offset of the void record. There is
+    /// one at a time: of two, the first would make the second void, which would have to be repaired, and so on for ever.
+    repairing: HashMap<OrderHash, (i64, i64)>,
     /// What the dispatcher will say of each event that it has.
     reports: FuturesUnordered<BoxFuture<'static, (Token, Option<Settled>)>>,
     /// The partition of the orders topic, while it is followed.
@@ -186,6 +187,7 @@ impl Owner {
             held: HashSet::new(),
             parked: VecDeque::new(),
             void: HashMap::new(),
+            repairing: HashMap::new(),
             reports: FuturesUnordered::new(),
             log: None,
             arrivals: None,

@@ -82,6 +82,7 @@ impl Owner {
         self.at_work.clear();
         self.by_intent.clear();
         self.void.clear();
+        self.repairing.clear();
     }
 
     /// Writes a claim; its offset will be the epoch.

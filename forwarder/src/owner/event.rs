@@ -48,7 +48,7 @@ impl Owner {
             return self.wait(token);
         }
         // A repair that is on its way would take back an intent that lands before it.
-        if self.void.get(&hand.order).is_some_and(|void| void.written) {
+        if self.repairing.contains_key(&hand.order) {
             return self.wait(token);
         }
         let here = self.standpoint(&hand.order, epoch, hold_until);

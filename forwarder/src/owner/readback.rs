@@ -117,11 +117,14 @@ impl Owner {
     /// of an earlier void record is not enough: a restore from a compacted log may take the later one for counting.
     fn note_repair(&mut self, order: OrderHash, read: (i64, Vec<u8>), record: &LedgerRecord, effect: Effect) {
         let (offset, key) = read;
-        match (effect, record, self.void.get_mut(&order)) {
-            (Effect::Void, ..) => drop(self.void.insert(order, Void { key, offset, written: false })),
-            (Effect::Counts, LedgerRecord::State(state), Some(void)) if state.after < void.offset => {
-                void.written = false;
-            }
+        if let LedgerRecord::State(state) = record
+            && self.repairing.get(&order) == Some(&(state.epoch, state.after))
+        {
+            self.repairing.remove(&order);
+        }
+        match (effect, record, self.void.get(&order)) {
+            (Effect::Void, ..) => drop(self.void.insert(order, Void { key, offset })),
+            (Effect::Counts, LedgerRecord::State(state), Some(void)) if state.after < void.offset => {}
             (Effect::Counts, ..) => drop(self.void.remove(&order)),
         }
     }
@@ -129,11 +132,11 @@ impl Owner {
     /// Repairs what is void and not at work: a call at work ends in a record of its own.
     pub(super) fn repair(&mut self) {
         let Role::Owning { epoch, .. } = self.role else { return };
-        for (order, void) in &mut self.void {
-            if void.written || self.at_work.contains_key(order) {
+        for (order, void) in &self.void {
+            if self.repairing.contains_key(order) || self.at_work.contains_key(order) {
                 continue;
             }
-            void.written = true;
+            self.repairing.insert(*order, (epoch, void.offset));
             let Order { accepted, open, listed, .. } = self.ledger.order(order).unwrap_or_default();
             let state = State { epoch, after: void.offset, open, accepted, listed, at: clock::now_ms() };
             metrics::ledger_repaired();

@@ -523,6 +523,30 @@ async fn a_void_record_is_not_repaired_while_the_order_is_at_work() {
     assert_eq!((stage.world.requests(), stage.committed()), (1, Some(1)));
 }
 
+/// Rule 6: a restore from a compacted log might take the later one for counting.
+#[tokio::test(start_paused = true)]
+async fn a_void_record_behind_the_one_that_is_being_repaired_is_repaired_too() {
+    let stage = Stage::after(|world| assert_eq!(world.foreign_claim(), 0)).await;
+    stage.group_says(Confirmation::Accepted).await;
+    stage.world.hold_log();
+    let zombies = call("a");
+    stage.world.append(&OrderKey::of(&zombies), stale_intent(&zombies, 0));
+    moments().await;
+    let later = stage.world.append(&OrderKey::of(&zombies), stale_intent(&zombies, 0));
+    stage.world.let_land();
+    sleep(SECOND).await;
+    let log = stage.world.log();
+    let repairs: Vec<_> = log
+        .iter()
+        .filter_map(|record| match record {
+            LedgerRecord::State(repair) => Some(repair.after),
+            _ => None,
+        })
+        .collect();
+    // The first lands behind the later void record and makes the second void; the third repairs that one.
+    assert_eq!(repairs, [later - 1, later, later + 2], "and then it is quiet");
+}
+
 /// Rule 8: an unknown outcome puts the call on the list, also where a retry under the same intent is accepted.
 #[tokio::test(start_paused = true)]
 async fn a_quick_retry_after_an_unknown_outcome_is_marked() {
