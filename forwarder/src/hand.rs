@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use schemas::{CallId, OrderHash, Reason, ledger::Accepted};
+use schemas::{
+    CallId, OrderHash, Reason,
+    ledger::{Accepted, Listed},
+};
 
 use crate::{
     inputs::Arrived,
@@ -38,7 +41,7 @@ pub enum Stage {
         /// The epoch that the intent names.
         epoch: i64,
         /// The list that the intent carries.
-        listed: Vec<CallId>,
+        listed: Listed,
         /// Its place in the dataset's queue.
         permit: Permit,
     },
@@ -47,7 +50,7 @@ pub enum Stage {
         /// Offset of the intent.
         intent: i64,
         /// The list that the intent carries.
-        listed: Vec<CallId>,
+        listed: Listed,
     },
     /// Its result is written and not yet read back.
     Resulted(End),

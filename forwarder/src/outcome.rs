@@ -115,7 +115,7 @@ fn message(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use schemas::Call;
+    use schemas::{Call, ledger::Listed};
 
     use super::*;
 
@@ -183,7 +183,7 @@ mod tests {
         let mut accepted = Accepted {
             intent: 1,
             call: CallId::now(),
-            listed: vec![],
+            listed: Listed::default(),
             at: 0,
             events_received: None,
             fbtrace_id: "A2".into(),

@@ -144,8 +144,10 @@ pub struct Owner {
     waiting: HashMap<OrderHash, Vec<Token>>,
     /// Orders whose events wait for the hold to end.
     held: HashSet<OrderHash>,
-    /// Backfill events that wait for room at their dataset, and since when.
+    /// Events of the backfill lane and of the tiers that wait for room at their dataset, and since when.
     parked: VecDeque<(Token, Instant)>,
+    /// When the parked events ask for room again. A busy partition does not move it.
+    ask_at: Option<Instant>,
     /// Orders whose last record is void.
     void: HashMap<OrderHash, Void>,
     /// What the repair of each order that is on its way repairs, by its epoch and the offset of the void record. There is
@@ -186,6 +188,7 @@ impl Owner {
             waiting: HashMap::new(),
             held: HashSet::new(),
             parked: VecDeque::new(),
+            ask_at: None,
             void: HashMap::new(),
             repairing: HashMap::new(),
             reports: FuturesUnordered::new(),
@@ -246,9 +249,8 @@ impl Owner {
     }
 
     fn wake_at(&self) -> Instant {
-        let parked = (!self.parked.is_empty()).then(|| Instant::now() + PARKED_ASK);
         let hold = self.role.hold_until().filter(|_| !self.held.is_empty());
-        [parked, hold].into_iter().flatten().fold(self.forget_at, Instant::min)
+        [self.ask_at, hold].into_iter().flatten().fold(self.forget_at, Instant::min)
     }
 
     fn woken(&mut self) {
@@ -262,7 +264,9 @@ impl Owner {
                 self.wake(&order);
             }
         }
-        self.ask_for_room();
+        if self.ask_at.is_some_and(|at| now >= at) {
+            self.ask_for_room();
+        }
     }
 
     /// Where this owner stands towards an order.

@@ -8,7 +8,7 @@ use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use schemas::{
     ApiKey, Business, CallId, CallRecord, Channel, ConversionEvent, LedgerRecord, Message, Verdict,
-    ledger::{Acceptance, Accepted, Claim, Intent, OpenIntent, Refused, State},
+    ledger::{Acceptance, Accepted, Claim, Intent, Listed, OpenIntent, Refused, State},
 };
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ fn headers() -> &'static [Vec<u8>] {
 
 fn messages() -> [Vec<u8>; 9] {
     let nothing = || Unstructured::new(&[]);
-    let (call, listed) = (CallId::from(Uuid::nil()), Vec::new());
+    let (call, listed) = (CallId::from(Uuid::nil()), Listed::default());
     [
         capi_fuzz::event(&mut nothing()).expect("an event of nothing").encode(),
         capi_fuzz::record(&mut nothing()).expect("a record of nothing").encode(),

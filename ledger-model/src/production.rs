@@ -12,7 +12,7 @@ use forwarder::{
 };
 use schemas::{
     Call as Reported, CallId, CallRecord, ConversionStatus, LedgerRecord, OrderHash, Outcome,
-    ledger::{Acceptance, Accepted, CLAIM_KEY, Claim, Intent, OpenIntent, Refused, State},
+    ledger::{Acceptance, Accepted, CLAIM_KEY, Claim, Intent, Listed, OpenIntent, Refused, State},
 };
 use uuid::Uuid;
 
@@ -41,12 +41,12 @@ fn call_of(id: CallId) -> Call {
     id.as_bytes()[0] - 1
 }
 
-fn ids(calls: Calls) -> Vec<CallId> {
+fn ids(calls: Calls) -> Listed {
     calls.iter().map(call_id).collect()
 }
 
-fn calls_of(ids: &[CallId]) -> Calls {
-    ids.iter().fold(Calls::default(), |calls, id| calls.with(call_of(*id)))
+fn calls_of(listed: &Listed) -> Calls {
+    listed.iter().fold(Calls::default(), |calls, id| calls.with(call_of(id)))
 }
 
 fn time(late: bool) -> i64 {

@@ -1,10 +1,14 @@
 //! The records of the order ledger. What they do to an order is the forwarder's fold; here is only what they hold.
 //! Every record but [`Claim`] has the order as its key and carries the order's list, so that the last one is enough.
 
+mod listed;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{CallId, DecodeError, Message, codec};
+
+pub use listed::Listed;
 
 /// Key of every [`Claim`], so that compaction keeps the last one.
 pub const CLAIM_KEY: &str = "claim";
@@ -33,8 +37,8 @@ pub struct Intent {
     pub call: CallId,
     /// Offset of the open intent, or of the expired acceptance, that this one replaces; 0 for none.
     pub overrides: i64,
-    /// Every call of the order that took part in an unknown outcome.
-    pub listed: Vec<CallId>,
+    /// The order's list.
+    pub listed: Listed,
     /// When it was written, in Unix milliseconds.
     pub at: i64,
 }
@@ -46,8 +50,8 @@ pub struct Accepted {
     pub intent: i64,
     /// The credited call.
     pub call: CallId,
-    /// Every call of the order that took part in an unknown outcome.
-    pub listed: Vec<CallId>,
+    /// The order's list.
+    pub listed: Listed,
     /// When Meta accepted it, in Unix milliseconds.
     pub at: i64,
     /// 1; `None` where a batch was counted only in part.
@@ -69,8 +73,8 @@ pub struct Refused {
     pub intent: i64,
     /// The call.
     pub call: CallId,
-    /// Every call of the order that took part in an unknown outcome.
-    pub listed: Vec<CallId>,
+    /// The order's list.
+    pub listed: Listed,
     /// When it was refused, in Unix milliseconds.
     pub at: i64,
 }
@@ -87,8 +91,8 @@ pub struct State {
     pub open: Option<OpenIntent>,
     /// The credit, if any.
     pub accepted: Option<Acceptance>,
-    /// Every call of the order that took part in an unknown outcome.
-    pub listed: Vec<CallId>,
+    /// The order's list.
+    pub listed: Listed,
     /// When it was written, in Unix milliseconds.
     pub at: i64,
 }

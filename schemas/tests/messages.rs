@@ -4,7 +4,7 @@
 use capi_schemas::{
     ApiKey, Business, Call, CallId, CallRecord, Channel, ConversionEvent, ConversionStatus, DecodeError, FailureStage,
     Lane, LedgerRecord, LineItem, Message, MetaError, Micros, Outcome, Progress, Reason, Verdict,
-    ledger::{Acceptance, Accepted, Claim, Intent, OpenIntent, Refused, State},
+    ledger::{Acceptance, Accepted, Claim, Intent, Listed, OpenIntent, Refused, State},
 };
 
 use proptest::{
@@ -83,7 +83,7 @@ fn every_message_survives_the_wire() {
 }
 
 fn ledger_records() -> Vec<LedgerRecord> {
-    let (call, listed) = (CallId::now(), vec![CallId::now(), CallId::now()]);
+    let (call, listed) = (CallId::now(), Listed::from([CallId::now(), CallId::now()]));
     vec![
         LedgerRecord::Claim(Claim {
             claim_id: uuid::Uuid::now_v7(),
@@ -104,7 +104,7 @@ fn ledger_records() -> Vec<LedgerRecord> {
             forward_attempts: 1,
             forward_ms: 5,
         }),
-        LedgerRecord::Refused(Refused { intent: 2, call, listed: vec![], at: 4 }),
+        LedgerRecord::Refused(Refused { intent: 2, call, listed: Listed::default(), at: 4 }),
         LedgerRecord::State(State {
             epoch: 1,
             after: 4,

@@ -2,7 +2,7 @@
 
 use schemas::{
     CallId,
-    ledger::{Acceptance, OpenIntent},
+    ledger::{Acceptance, Listed, OpenIntent},
 };
 
 use super::memory::Order;
@@ -52,7 +52,7 @@ pub enum Decision {
         /// Offset of the open intent or the expired acceptance that it replaces; 0 for none.
         overrides: i64,
         /// The order's list, with the overridden call and this one where an outcome is unknown.
-        listed: Vec<CallId>,
+        listed: Listed,
     },
 }
 
@@ -83,12 +83,12 @@ pub fn decide(order: Option<&Order>, event: &Candidate, here: &Standpoint) -> De
 /// An expired acceptance ends its window's list with it.
 fn intend(order: &Order, call: CallId) -> Decision {
     if let Some(expired) = order.accepted {
-        return Decision::Intend { overrides: expired.offset, listed: Vec::new() };
+        return Decision::Intend { overrides: expired.offset, listed: Listed::default() };
     }
     let overrides = order.open.map_or(0, |open| open.intent);
     let listed = match order.open {
         Some(OpenIntent { call: overridden, .. }) => order.listed_with([overridden, call]),
-        None if order.listed.is_empty() => Vec::new(),
+        None if order.listed.is_empty() => Listed::default(),
         None => order.listed_with([call]),
     };
     Decision::Intend { overrides, listed }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn intend(overrides: i64, listed: &[CallId]) -> Decision {
-        Decision::Intend { overrides, listed: listed.to_vec() }
+        Decision::Intend { overrides, listed: listed.iter().copied().collect() }
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn after_the_window_the_order_may_be_sent_again_with_a_clean_list() {
-        let order = Order { listed: vec![CallId::now()], ..credited(CallId::now(), NOW - WINDOW) };
+        let order = Order { listed: Listed::from([CallId::now()]), ..credited(CallId::now(), NOW - WINDOW) };
         assert_eq!(decide(Some(&order), &event(CallId::now()), &here()), intend(9, &[]));
     }
 
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_list_grows_by_every_call_that_is_sent() {
         let (first, second) = (CallId::now(), CallId::now());
-        let order = Order { listed: vec![first], at: NOW, ..Order::default() };
+        let order = Order { listed: Listed::from([first]), at: NOW, ..Order::default() };
         assert_eq!(decide(Some(&order), &event(second), &here()), intend(0, &[first, second]));
         assert_eq!(decide(Some(&order), &event(first), &here()), intend(0, &[first]));
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use schemas::{
     CallId, OrderHash,
-    ledger::{Acceptance, OpenIntent},
+    ledger::{Acceptance, Listed, OpenIntent},
 };
 use uuid::Uuid;
 
@@ -16,8 +16,8 @@ pub struct Order {
     pub accepted: Option<Acceptance>,
     /// The intent without a result, if any.
     pub open: Option<OpenIntent>,
-    /// Every call of the order that took part in an unknown outcome.
-    pub listed: Vec<CallId>,
+    /// Its list.
+    pub listed: Listed,
     /// When the last counting record was written, in Unix milliseconds.
     pub at: i64,
     /// Offset of the last counting record.
@@ -27,14 +27,8 @@ pub struct Order {
 impl Order {
     /// The order's list with these calls on it as well.
     #[must_use]
-    pub fn listed_with(&self, calls: impl IntoIterator<Item = CallId>) -> Vec<CallId> {
-        let mut listed = self.listed.clone();
-        for call in calls {
-            if !listed.contains(&call) {
-                listed.push(call);
-            }
-        }
-        listed
+    pub fn listed_with(&self, calls: impl IntoIterator<Item = CallId>) -> Listed {
+        self.listed.iter().chain(calls).collect()
     }
 }
 
@@ -129,7 +123,7 @@ mod tests {
             credit.clone(),
             Order { at: 5000, last: 8, ..Order::default() },
             Order { at: 9000, last: 9, ..credit.clone() },
-            Order { listed: vec![call], ..credit },
+            Order { listed: Listed::from([call]), ..credit },
             Order { open: Some(OpenIntent { intent: 1, epoch: 0, call }), at: 1, ..Order::default() },
         ];
         let mut memory = Memory::default();
@@ -145,7 +139,8 @@ mod tests {
         let mut memory = Memory::default();
         memory.put(hash("old"), Order { at: 1000, ..Order::default() });
         memory.put(hash("young"), Order { at: 2000, ..Order::default() });
-        memory.put(hash("old and whole"), Order { at: 1000, listed: vec![CallId::now()], ..Order::default() });
+        memory
+            .put(hash("old and whole"), Order { at: 1000, listed: Listed::from([CallId::now()]), ..Order::default() });
         memory.forget(2000);
         assert_eq!(memory.get(&hash("old")), None);
         assert!(memory.get(&hash("young")).is_some());

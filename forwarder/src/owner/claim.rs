@@ -232,6 +232,7 @@ impl Owner {
         self.waiting.clear();
         self.held.clear();
         self.parked.clear();
+        self.ask_at = None;
         self.hands.retain(|_, hand| !matches!(hand.stage, Stage::Undecided));
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use schemas::{CallId, Lane, LedgerRecord, OrderHash, Reason, ledger::Intent};
+use schemas::{
+    Lane, LedgerRecord, OrderHash, Reason,
+    ledger::{Intent, Listed},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -15,9 +18,9 @@ use crate::{
     tiers::Delay,
 };
 
-use super::{Mail, Owner, PARKED_TRIES, claim::Role};
+use super::{Mail, Owner, PARKED_ASK, PARKED_TRIES, claim::Role};
 
-/// How long a backfill event waits for room at its dataset before it goes to a tier: a healthy dataset makes room
+/// How long an event that no caller waits for waits for room at its dataset before it goes to a tier: a healthy dataset makes room
 /// within this time, and one that does not must not hold up the others' backfills.
 const PARKED_FOR: Duration = Duration::from_secs(1);
 
@@ -80,7 +83,7 @@ impl Owner {
     }
 
     /// Over the dataset's share no intent is written. Otherwise the intent is, and nothing leaves before it is read back.
-    fn intend(&mut self, token: Token, epoch: i64, overrides: i64, listed: Vec<CallId>) {
+    fn intend(&mut self, token: Token, epoch: i64, overrides: i64, listed: Listed) {
         let Some(hand) = self.hands.get_mut(&token) else { return };
         let arrived = &hand.arrived;
         // A replay of a live call travels in the backfill lane, and stands back there.
@@ -101,10 +104,15 @@ impl Owner {
     fn over_share(&mut self, token: Token, over: OverShare) {
         let Some(hand) = self.hands.get(&token) else { return };
         match over {
-            OverShare::Full if hand.arrived.input != Input::Live => self.parked.push_back((token, Instant::now())),
+            OverShare::Full if hand.arrived.input != Input::Live => self.park(token, Instant::now()),
             OverShare::Full => self.delay_over_share(token, Duration::ZERO),
             OverShare::Paused { retry_after } => self.delay_over_share(token, retry_after),
         }
+    }
+
+    fn park(&mut self, token: Token, since: Instant) {
+        self.parked.push_back((token, since));
+        self.ask_at.get_or_insert_with(|| Instant::now() + PARKED_ASK);
     }
 
     /// Parked events ask for room again, in the order they came. Where many in a row find none, the rest waits.
@@ -121,12 +129,13 @@ impl Owner {
             }
         }
         self.parked.append(&mut asking);
+        self.ask_at = (!self.parked.is_empty()).then(|| Instant::now() + PARKED_ASK);
     }
 
     /// An event found no room again: it waits on, unless it has waited long enough.
     fn park_on(&mut self, token: Token, since: Instant) {
         if since.elapsed() < PARKED_FOR {
-            self.parked.push_back((token, since));
+            self.park(token, since);
         } else {
             self.delay_over_share(token, Duration::ZERO);
         }

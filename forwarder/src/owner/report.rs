@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use schemas::{
-    CallId, LedgerRecord, MetaError, Reason,
-    ledger::{Accepted, Refused},
+    LedgerRecord, MetaError, Reason,
+    ledger::{Accepted, Listed, Refused},
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -61,8 +61,8 @@ impl Owner {
         let call = hand.call();
         let Some(settled) = settled else { return self.leave_open(token, intent) };
         spend(hand, &settled);
-        if settled.had_unknown && !listed.contains(&call) {
-            listed.push(call);
+        if settled.had_unknown {
+            listed.add(call);
         }
         match ending(settled) {
             Ending::Accepted { events_received, fbtrace_id, http_status } => {
@@ -84,7 +84,7 @@ impl Owner {
         }
     }
 
-    fn refuse(&mut self, token: Token, intent: i64, listed: Vec<CallId>, end: End) {
+    fn refuse(&mut self, token: Token, intent: i64, listed: Listed, end: End) {
         let Some(hand) = self.hands.get(&token) else { return };
         let refused = Refused { intent, call: hand.call(), listed, at: clock::now_ms() };
         self.write_result(token, end, &LedgerRecord::Refused(refused));

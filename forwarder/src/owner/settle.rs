@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemas::{
     CallRecord, Outcome, Reason, Verdict,
-    ledger::{Acceptance, Accepted},
+    ledger::{Acceptance, Accepted, Listed},
 };
 
 use crate::{
@@ -46,7 +46,7 @@ impl Owner {
         let accepted = accepted.unwrap_or_else(|| Accepted {
             intent: 0,
             call: credit.call,
-            listed: Vec::new(),
+            listed: Listed::default(),
             at: credit.at,
             events_received: Some(1),
             fbtrace_id: String::new(),
@@ -120,7 +120,7 @@ impl Owner {
         let event = &hand.arrived.event;
         let listed = self.ledger.order(&hand.order).unwrap_or_default().listed;
         // Rule 10 of the ledger: the mark is being on the list.
-        let ending = Ending { event, possibly_duplicate: listed.contains(&hand.call()), now_ms: clock::now_ms() };
+        let ending = Ending { event, possibly_duplicate: listed.holds(hand.call()), now_ms: clock::now_ms() };
         let outcome = tell(&ending, hand);
         let record = CallRecord { call: event.call.clone(), lane: Some(event.lane), outcome, rests_on };
         Some((record, hand.arrived.span.clone()))

@@ -4,7 +4,10 @@ mod world;
 
 use std::{sync::Arc, time::Duration};
 
-use schemas::{Call, CallId, ConversionStatus, LedgerRecord, OrderKey, Reason, ledger::Intent};
+use schemas::{
+    Call, CallId, ConversionStatus, LedgerRecord, OrderKey, Reason,
+    ledger::{Intent, Listed, Refused},
+};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -149,7 +152,7 @@ async fn what_was_fenced_stays_fenced_when_a_later_claim_is_confirmed() {
 
 fn open_of_another(world: &World, call: &Call) {
     let epoch = world.foreign_claim();
-    let intent = Intent { epoch, call: CallId::now(), overrides: 0, listed: vec![], at: clock::now_ms() };
+    let intent = Intent { epoch, call: CallId::now(), overrides: 0, listed: Listed::default(), at: clock::now_ms() };
     world.append(&OrderKey::of(call), LedgerRecord::Intent(intent));
 }
 
@@ -169,7 +172,7 @@ async fn what_an_earlier_owner_left_open_is_held_for_t_and_others_go_on() {
     let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
     assert_eq!(marks, [false, true]);
     let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
-    assert_eq!(accepted.listed.len(), 2, "the call that was overridden is listed too");
+    assert_eq!(accepted.listed.iter().count(), 2, "the call that was overridden is listed too");
     assert_eq!(stage.committed(), Some(2));
 }
 
@@ -195,16 +198,36 @@ async fn a_retry_keeps_the_mark() {
     stage.come_back(0).await;
     sleep(SECOND * 60).await;
     let Some(LedgerRecord::Refused(refused)) = stage.world.log().last().cloned() else { panic!("it was refused") };
-    assert_eq!(refused.listed, [retried.call_id]);
+    assert_eq!(refused.listed, Listed::from([retried.call_id]));
     let another = call("a");
     stage.world.meta_says(Some(Class::Accepted));
     stage.arrive(1, another.clone()).await;
     sleep(SECOND).await;
     let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
-    assert_eq!(accepted.listed.len(), 2);
-    assert!([retried.call_id, another.call_id].iter().all(|call| accepted.listed.contains(call)));
+    assert_eq!(accepted.listed.iter().count(), 2);
+    assert!([retried.call_id, another.call_id].iter().all(|call| accepted.listed.holds(*call)));
     let marks: Vec<_> = stage.world.rows().iter().map(|row| row.outcome.possibly_duplicate).collect();
     assert_eq!(marks, [false, true, true], "a pending row is no end yet");
+}
+
+/// A record of an order holds its list, and must stay writable however often the order is reported.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_reported_without_end_keeps_a_bounded_list_and_marks_every_call() {
+    let stage = Stage::owning().await;
+    stage.world.meta_says(None);
+    stage.arrive(0, call("a")).await;
+    sleep(SECOND * 60).await;
+    stage.world.meta_says(Some(Class::BadClick));
+    let calls = 3 * Listed::FULL;
+    for offset in (1..).take(calls) {
+        stage.arrive(offset, call("a")).await;
+    }
+    sleep(SECOND * 60).await;
+    assert!(stage.world.log().iter().all(|record| record.encode().len() < 16 * Listed::FULL + 200));
+    let rows = stage.world.rows();
+    let ends = rows.iter().filter(|row| row.outcome.conversion_status != ConversionStatus::Pending);
+    assert_eq!(ends.clone().count(), calls);
+    assert!(ends.clone().all(|row| row.outcome.possibly_duplicate));
 }
 
 /// Rule 10 of the ledger: Meta may have counted the first request as well as the one that it accepted.
@@ -290,7 +313,13 @@ async fn a_drain_ends_with_the_last_answer_and_lets_it_be_committed() {
 }
 
 fn stale_intent(call: &Call, epoch: i64) -> LedgerRecord {
-    LedgerRecord::Intent(Intent { epoch, call: call.call_id, overrides: 0, listed: vec![], at: clock::now_ms() })
+    LedgerRecord::Intent(Intent {
+        epoch,
+        call: call.call_id,
+        overrides: 0,
+        listed: Listed::default(),
+        at: clock::now_ms(),
+    })
 }
 
 /// Rule 6. An intent that landed before the repair would be taken back by it.
@@ -386,9 +415,22 @@ async fn an_intent_of_an_earlier_tenure_that_was_not_read_gives_its_room_back() 
     assert_eq!(stage.world.requests(), 1, "where it lands late, it is void");
 }
 
-/// One event is with Meta and fills the room, a backfill event is parked.
+/// Records of another order land all the time: the owner is never idle for as long as parked events wait to ask.
+fn keep_busy(world: World) {
+    let busy = call("busy");
+    tokio::spawn(async move {
+        loop {
+            let refused = Refused { intent: 0, call: busy.call_id, listed: Listed::default(), at: clock::now_ms() };
+            world.append(&OrderKey::of(&busy), LedgerRecord::Refused(refused));
+            sleep(super::PARKED_ASK / 2).await;
+        }
+    });
+}
+
+/// One event is with Meta and fills the room, a backfill event is parked, and the partition is busy.
 async fn one_parked() -> Stage {
     let stage = Stage::within(one_event()).await;
+    keep_busy(stage.world.clone());
     stage.world.meta_says(None);
     stage.arrive(0, call("sent")).await;
     stage.world.arrive(Input::Backfill, 0, call("parked"));
@@ -558,6 +600,6 @@ async fn a_quick_retry_after_an_unknown_outcome_is_marked() {
     sleep(SECOND * 10).await;
     assert_eq!((stage.world.requests(), stage.world.copies()), (2, 0));
     let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
-    assert_eq!(accepted.listed, [retried.call_id]);
+    assert_eq!(accepted.listed, Listed::from([retried.call_id]));
     assert!(stage.world.rows()[0].outcome.possibly_duplicate);
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use schemas::{CallId, ledger::Claim};
+use schemas::{
+    CallId,
+    ledger::{Claim, Listed},
+};
 use uuid::Uuid;
 
 use super::*;
@@ -24,14 +27,14 @@ fn claim(at: i64) -> LedgerRecord {
 }
 
 fn intent(epoch: i64, number: u8, overrides: i64) -> LedgerRecord {
-    LedgerRecord::Intent(Intent { epoch, call: call(number), overrides, listed: vec![], at: 0 })
+    LedgerRecord::Intent(Intent { epoch, call: call(number), overrides, listed: Listed::default(), at: 0 })
 }
 
 fn accepted_by(intent: i64, number: u8) -> LedgerRecord {
     LedgerRecord::Accepted(Accepted {
         intent,
         call: call(number),
-        listed: vec![],
+        listed: Listed::default(),
         at: 0,
         events_received: Some(1),
         fbtrace_id: String::new(),
@@ -41,8 +44,8 @@ fn accepted_by(intent: i64, number: u8) -> LedgerRecord {
     })
 }
 
-fn refused_with(intent: i64, number: u8, listed: &[CallId]) -> LedgerRecord {
-    LedgerRecord::Refused(Refused { intent, call: call(number), listed: listed.to_vec(), at: 0 })
+fn refused_with(intent: i64, number: u8, listed: Listed) -> LedgerRecord {
+    LedgerRecord::Refused(Refused { intent, call: call(number), listed, at: 0 })
 }
 
 /// Folds records at consecutive offsets, and gives the effect of each.
@@ -68,7 +71,7 @@ fn an_intent_counts_only_over_the_open_one_that_it_names() {
     assert_eq!(last_effect(&records), Effect::Void);
     assert_eq!(last_effect(&[claim(0), intent(0, 1, 0), intent(0, 2, 1)]), Effect::Counts);
     // The one it names was closed before it landed: it would mark without a cause.
-    let closed = [claim(0), intent(0, 1, 0), refused_with(1, 1, &[]), intent(0, 2, 1)];
+    let closed = [claim(0), intent(0, 1, 0), refused_with(1, 1, Listed::default()), intent(0, 2, 1)];
     assert_eq!(last_effect(&closed), Effect::Void);
 }
 
@@ -91,18 +94,18 @@ fn a_result_counts_while_its_intent_is_open_whoever_owns_the_partition() {
 
 #[test]
 fn a_refusal_keeps_the_list_and_is_a_value() {
-    let (ledger, _) = fold(&[claim(0), intent(0, 1, 0), refused_with(1, 1, &[call(1)])]);
+    let (ledger, _) = fold(&[claim(0), intent(0, 1, 0), refused_with(1, 1, Listed::from([call(1)]))]);
     let order = ledger.order(&hash()).unwrap();
-    assert_eq!((order.open, order.accepted, order.listed), (None, None, vec![call(1)]));
+    assert_eq!((order.open, order.accepted, order.listed), (None, None, Listed::from([call(1)])));
     assert_eq!(
-        fold(&[claim(0), intent(0, 1, 0), refused_with(1, 1, &[])]).0.order(&hash()),
+        fold(&[claim(0), intent(0, 1, 0), refused_with(1, 1, Listed::default())]).0.order(&hash()),
         Some(Order { last: 2, ..Order::default() })
     );
 }
 
 #[test]
 fn a_record_whose_predecessors_were_compacted_away_counts_as_it_stands() {
-    for record in [accepted_by(70, 1), refused_with(70, 1, &[call(2)]), intent(60, 1, 50)] {
+    for record in [accepted_by(70, 1), refused_with(70, 1, Listed::from([call(2)])), intent(60, 1, 50)] {
         let mut ledger = Ledger::new(KEPT);
         assert_eq!(ledger.apply(80, hash(), &record), Effect::Counts, "{record:?}");
         assert!(ledger.order(&hash()).is_some());
@@ -123,18 +126,19 @@ fn what_outlived_the_topics_retention_is_not_known_any_more() {
     ledger.apply(0, hash(), &claim(0));
     ledger.apply(1, hash(), &intent(0, 1, 0));
     ledger.apply(2, hash(), &accepted_by(1, 1));
-    let later = |at| LedgerRecord::Intent(Intent { epoch: 0, call: call(2), overrides: 0, listed: vec![], at });
+    let later =
+        |at| LedgerRecord::Intent(Intent { epoch: 0, call: call(2), overrides: 0, listed: Listed::default(), at });
     assert_eq!(ledger.apply(3, hash(), &later(KEPT - 1)), Effect::Void);
     assert_eq!(ledger.apply(4, hash(), &later(KEPT)), Effect::Counts);
 }
 
 #[test]
 fn a_repair_restates_the_order() {
-    let state = State { epoch: 2, after: 2, open: None, accepted: None, listed: vec![call(1)], at: 0 };
+    let state = State { epoch: 2, after: 2, open: None, accepted: None, listed: Listed::from([call(1)]), at: 0 };
     let records = [claim(0), intent(0, 1, 0), claim(0), LedgerRecord::State(state.clone())];
     let (ledger, effects) = fold(&records);
     assert_eq!(effects.last(), Some(&Effect::Counts));
-    assert_eq!(ledger.order(&hash()).unwrap().listed, vec![call(1)]);
+    assert_eq!(ledger.order(&hash()).unwrap().listed, Listed::from([call(1)]));
     let stale = State { epoch: 0, ..state };
     assert_eq!(last_effect(&[claim(0), intent(0, 1, 0), claim(0), LedgerRecord::State(stale)]), Effect::Void);
 }
@@ -146,7 +150,7 @@ fn a_repair_takes_back_no_result_that_landed_before_it() {
     let (mut ledger, effects) = fold(&records);
     assert_eq!(effects[3..], [Effect::Void, Effect::Counts]);
     let open = Some(OpenIntent { intent: 1, epoch: 0, call: call(1) });
-    let repair = State { epoch: 2, after: 3, open, accepted: None, listed: vec![], at: 0 };
+    let repair = State { epoch: 2, after: 3, open, accepted: None, listed: Listed::default(), at: 0 };
     assert_eq!(ledger.apply(5, hash(), &LedgerRecord::State(repair.clone())), Effect::Void);
     let order = ledger.order(&hash()).unwrap();
     assert_eq!(order.accepted.unwrap().call, call(1));
@@ -239,8 +243,8 @@ impl Log {
                 if let Some(open) =
                     self.ledger.order(&OrderHash::of(key(order).as_bytes())).and_then(|known| known.open)
                 {
-                    let listed = if *listed { vec![open.call] } else { vec![] };
-                    self.write(&key(order), refused_with(open.intent, open.call.as_bytes()[0] - 1, &listed));
+                    let listed = if *listed { Listed::from([open.call]) } else { Listed::default() };
+                    self.write(&key(order), refused_with(open.intent, open.call.as_bytes()[0] - 1, listed));
                 }
             }
             Step::Late { order } => {
