@@ -32,6 +32,7 @@ mod refusals;
 pub mod request;
 mod retry;
 pub mod share;
+mod slots;
 mod span;
 mod ticket;
 pub mod usage;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::{FusedFuture as _, FutureExt as _, OptionFuture};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -21,6 +21,7 @@ use super::{
     prepare::{Prepared, prepare},
     queue::Queue,
     refusals::Refusals,
+    slots::Slot,
     span::request_span,
     ticket::Ticket,
 };
@@ -36,7 +37,7 @@ const NEARLY_FULL: u32 = 90;
 
 /// Runs until the dataset has been without work for the idle time and has nothing to remember.
 pub(super) async fn run(shared: Arc<Shared>, dataset: Arc<Dataset>, jobs: mpsc::UnboundedReceiver<Ticket>) {
-    let concurrency = Concurrency::new(shared.limits.dataset_requests);
+    let concurrency = Concurrency::new(shared.limits.dataset_requests.min(shared.slots.of_one_dataset()));
     let task = Task {
         shared,
         dataset,
@@ -75,7 +76,7 @@ impl Task {
             if !wants_slot {
                 asking = OptionFuture::default();
             } else if asking.is_terminated() {
-                asking = Some(Arc::clone(&self.shared.slots).acquire_owned().boxed().fuse()).into();
+                asking = Some(self.shared.slots.clone().wait().boxed().fuse()).into();
             }
             let wake = self.wake();
             tokio::select! {
@@ -87,7 +88,7 @@ impl Task {
                     // Its tickets have reported themselves as unknown.
                     Err(error) => tracing::error!(%error, "a request's task failed"),
                 },
-                free = &mut asking, if wants_slot => slot = free.and_then(Result::ok),
+                free = &mut asking, if wants_slot => slot = free.flatten(),
                 () = sleep_until(wake) => if self.is_idle() && self.shared.retire(&self.dataset) {
                     return;
                 },
@@ -136,9 +137,9 @@ impl Task {
     }
 
     /// Starts as many requests as may be under way. `slot` is one of the process's that was waited for.
-    fn start(&mut self, mut slot: Option<OwnedSemaphorePermit>) {
+    fn start(&mut self, mut slot: Option<Slot>) {
         while self.may_start_more() {
-            let taken = slot.take().or_else(|| Arc::clone(&self.shared.slots).try_acquire_owned().ok());
+            let taken = slot.take().or_else(|| self.shared.slots.take());
             let Some(taken) = taken else { return };
             slot = self.start_one(taken);
         }
@@ -146,7 +147,7 @@ impl Task {
 
     /// Takes everything that waits, as far as one request holds it: no lingering, and a lone event leaves at once. Gives
     /// the slot back where nothing is left to send.
-    fn start_one(&mut self, slot: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+    fn start_one(&mut self, slot: Slot) -> Option<Slot> {
         let now = Instant::now();
         let size = self.refusals.batch_size(now);
         let Some(batch) = self.queue.next(size) else { return Some(slot) };
@@ -154,14 +155,14 @@ impl Task {
         let Prepared { request, back } = prepare(batch, &self.dataset.key, &*self.shared.channels, now, now_ms);
         self.queue.push_back_in_front(back);
         let Some((request, mut batch, channel)) = request else { return Some(slot) };
-        self.concurrency.set_most(channel.route.max_concurrency.unwrap_or(self.shared.limits.dataset_requests));
+        let most = channel.route.max_concurrency.unwrap_or(self.shared.limits.dataset_requests);
+        self.concurrency.set_most(most.min(self.shared.slots.of_one_dataset()));
         batch.events.iter_mut().for_each(Ticket::leaves);
         let span = request_span(&self.dataset.key, &batch.events);
         let wire = Arc::clone(&self.shared.wire);
         self.requests.spawn(
             async move {
-                let answer = wire.send(request).await;
-                drop(slot);
+                let answer = slot.hold(wire.send(request)).await;
                 super::span::answered(&answer, batch.events.len());
                 (batch, answer)
             }

@@ -8,10 +8,7 @@ use std::{
 };
 
 use schemas::Lane;
-use tokio::{
-    sync::{Semaphore, mpsc},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     channel::{Channels, DatasetKey},
@@ -20,6 +17,7 @@ use super::{
     job::{Job, Report},
     metrics::Present,
     share::{Place, Room, Share},
+    slots::Slots,
     ticket::Ticket,
     wire::Wire,
 };
@@ -31,9 +29,9 @@ pub struct Limits {
     pub dataset: Room,
     /// Events of the process, from admission to report.
     pub process: Room,
-    /// Requests at once to one dataset, where its channel does not say.
+    /// Requests at once to one dataset, where its channel does not say; at most half of the process's.
     pub dataset_requests: u32,
-    /// Requests at once of the process.
+    /// Requests at once of the process, without those that have become slow, which may be as many.
     pub process_requests: usize,
     /// How long a dataset's queue is kept without work.
     pub idle: Duration,
@@ -76,7 +74,7 @@ pub(super) struct Shared {
     pub(super) wire: Arc<dyn Wire>,
     pub(super) channels: Arc<dyn Channels>,
     pub(super) limits: Limits,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Slots,
     room: Arc<Share>,
     datasets: Mutex<HashMap<DatasetKey, Arc<Dataset>>>,
 }
@@ -114,7 +112,7 @@ impl Dispatcher {
         Self(Arc::new(Shared {
             wire: Arc::new(wire),
             channels: Arc::new(channels),
-            slots: Arc::new(Semaphore::new(limits.process_requests)),
+            slots: Slots::new(limits.process_requests),
             room: Share::new(limits.process),
             limits,
             datasets: Mutex::default(),

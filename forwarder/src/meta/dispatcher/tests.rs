@@ -126,7 +126,12 @@ impl Channels for Book {
             _ => business_id.split('/').next().unwrap(),
         };
         let key = DatasetKey { graph_version: "v26.0".into(), dataset_id: dataset_id.into() };
-        Some(Route { key, max_concurrency: (business_id == "narrow").then_some(1) })
+        let max_concurrency = match business_id {
+            "narrow" => Some(1),
+            "wide" => Some(1000),
+            _ => None,
+        };
+        Some(Route { key, max_concurrency })
     }
 
     fn channel(&self, business_id: &str) -> Result<Channel, ChannelFault> {
@@ -237,6 +242,33 @@ async fn requests_at_once_are_bounded_for_a_dataset_and_for_the_process() {
     }
     assert!(all(reports).await.iter().all(|report| *report == "accepted"));
     assert_eq!(world.model.heard().most_at_once, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_datasets_hold_the_slots_of_the_process_for_a_moment_only() {
+    let mut limits = Limits::new(|| 0);
+    (limits.dataset_requests, limits.process_requests) = (2, 4);
+    let world = World::with(limits);
+    let mut silent = Vec::new();
+    for at in 0..4 {
+        silent.push(world.send(&format!("dead-{}", at % 2), &format!("silent-{at}")));
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(world.model.heard().requests.len(), 4, "every slot is taken");
+    assert_eq!(all(vec![world.send("alive", "good")]).await, ["accepted"], "within the 5 s that its intent lives");
+    drop(silent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_channel_s_setting_takes_more_than_half_of_the_slots() {
+    let world = World::with(Limits { process_requests: 8, ..Limits::new(|| 0) });
+    let mut reports = Vec::new();
+    for at in 0..20 {
+        reports.push(world.send("wide", &format!("good-{at}")));
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(all(reports).await.iter().all(|report| *report == "accepted"));
+    assert_eq!(world.model.heard().most_at_once, 4);
 }
 
 #[tokio::test(start_paused = true)]
