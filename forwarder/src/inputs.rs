@@ -1,5 +1,5 @@
 //! The inputs of a partition: both lanes and the delay tiers, each read by a task of its own. Back-pressure is the
-//! absence of polling: an input takes room for an event before it reads it, so what is in hand is bounded in number and
+//! absence of polling: an input reserves for an event before it reads it, so what is in hand is bounded in number and
 //! in bytes, and an input that is full holds up no other.
 
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::{
 };
 
 /// Events that one input of one partition may have in hand.
-const ROOM_EVENTS: usize = 2_000;
+const BUDGET_EVENTS: usize = 2_000;
 /// Bytes of events that one input of one partition may have in hand.
-const ROOM_BYTES: usize = 4 << 20;
+const BUDGET_BYTES: usize = 4 << 20;
 
 /// A topic that events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,16 +67,16 @@ impl Input {
     }
 }
 
-/// The place that an event takes in its input's room, from the moment it is read until it is done.
+/// The part of its input's budget that an event has, from the moment it is read until it is done.
 #[derive(Debug)]
-pub struct Place {
+pub struct Reservation {
     _number: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
 
 #[cfg(test)]
-impl Place {
-    /// A place in a room of its own.
+impl Reservation {
+    /// Of a budget of its own.
     pub(crate) fn free() -> Self {
         let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         Self { _number: permit(), _bytes: permit() }
@@ -84,26 +84,26 @@ impl Place {
 }
 
 /// How much of one input of one partition may be in hand.
-struct Room {
+struct Budget {
     number: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
 }
 
-impl Room {
+impl Budget {
     fn new() -> Self {
-        Self { number: Arc::new(Semaphore::new(ROOM_EVENTS)), bytes: Arc::new(Semaphore::new(ROOM_BYTES)) }
+        Self { number: Arc::new(Semaphore::new(BUDGET_EVENTS)), bytes: Arc::new(Semaphore::new(BUDGET_BYTES)) }
     }
 
-    /// Waits for room for one event more, before it is read. `None` never happens: a room does not close.
+    /// Waits for one event more, before it is read. `None` never happens: a budget does not close.
     async fn one_more(&self) -> Option<OwnedSemaphorePermit> {
         self.number.clone().acquire_owned().await.ok()
     }
 
-    /// Waits for room for the bytes of an event that was read. An empty room takes an event of any size.
-    async fn of_size(&self, number: OwnedSemaphorePermit, bytes: usize) -> Option<Place> {
-        let share = u32::try_from(bytes.min(ROOM_BYTES)).unwrap_or(u32::MAX);
+    /// Waits for the bytes of an event that was read. An event that is larger than the budget takes all of it.
+    async fn of_size(&self, number: OwnedSemaphorePermit, bytes: usize) -> Option<Reservation> {
+        let share = u32::try_from(bytes.min(BUDGET_BYTES)).unwrap_or(u32::MAX);
         let bytes = self.bytes.clone().acquire_many_owned(share).await.ok()?;
-        Some(Place { _number: number, _bytes: bytes })
+        Some(Reservation { _number: number, _bytes: bytes })
     }
 }
 
@@ -164,14 +164,14 @@ pub struct Arrived {
     /// The call's span here, which continues the producer's.
     pub span: Span,
     /// Given back when the event is done.
-    pub place: Place,
+    pub reservation: Reservation,
 }
 
-/// Reads one input until the receiver is gone: the room, the message, its due time, then the hand-over.
+/// Reads one input until the receiver is gone: the budget, the message, its due time, then the hand-over.
 async fn read(queue: InputQueue, publisher: &Publisher, to: mpsc::UnboundedSender<Arrival>) {
-    let room = Room::new();
+    let budget = Budget::new();
     loop {
-        let Some(number) = room.one_more().await else { return };
+        let Some(number) = budget.one_more().await else { return };
         let message = match queue.messages.recv().await {
             Ok(message) => message,
             Err(error) => {
@@ -180,8 +180,8 @@ async fn read(queue: InputQueue, publisher: &Publisher, to: mpsc::UnboundedSende
             }
         };
         let size = message.payload_len() + message.key_len();
-        let Some(place) = room.of_size(number, size).await else { return };
-        let Some(arrival) = arrival(queue.input, &message, place, publisher).await else { return };
+        let Some(reservation) = budget.of_size(number, size).await else { return };
+        let Some(arrival) = arrival(queue.input, &message, reservation, publisher).await else { return };
         if let Arrival::Event(arrived) = &arrival {
             wait_until_due(&arrived.event).await;
         }
@@ -191,7 +191,12 @@ async fn read(queue: InputQueue, publisher: &Publisher, to: mpsc::UnboundedSende
     }
 }
 
-async fn arrival(input: Input, message: &BorrowedMessage<'_>, place: Place, publisher: &Publisher) -> Option<Arrival> {
+async fn arrival(
+    input: Input,
+    message: &BorrowedMessage<'_>,
+    reservation: Reservation,
+    publisher: &Publisher,
+) -> Option<Arrival> {
     let event = match ConversionEvent::decode(message.payload().unwrap_or_default()) {
         Ok(event) => Arc::new(event),
         Err(error) => {
@@ -211,7 +216,7 @@ async fn arrival(input: Input, message: &BorrowedMessage<'_>, place: Place, publ
         verdict_partition: verdict_partition(message),
         bytes: message.payload_len(),
         span,
-        place,
+        reservation,
     })))
 }
 
@@ -247,31 +252,31 @@ mod tests {
 
     const A_WHILE: Duration = Duration::from_mins(1);
 
-    async fn place(room: &Room, bytes: usize) -> Option<Place> {
-        let taken = async { room.of_size(room.one_more().await?, bytes).await };
+    async fn reserve(budget: &Budget, bytes: usize) -> Option<Reservation> {
+        let taken = async { budget.of_size(budget.one_more().await?, bytes).await };
         timeout(A_WHILE, taken).await.ok().flatten()
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_input_is_bounded_in_events_and_holds_up_no_other() {
-        let (room, other) = (Room::new(), Room::new());
-        let mut places = Vec::new();
-        for _ in 0..ROOM_EVENTS {
-            places.push(place(&room, 1).await.unwrap());
+        let (budget, other) = (Budget::new(), Budget::new());
+        let mut reserved = Vec::new();
+        for _ in 0..BUDGET_EVENTS {
+            reserved.push(reserve(&budget, 1).await.unwrap());
         }
-        assert!(place(&room, 1).await.is_none());
-        assert!(place(&other, 1).await.is_some());
-        places.pop();
-        assert!(place(&room, 1).await.is_some());
+        assert!(reserve(&budget, 1).await.is_none());
+        assert!(reserve(&other, 1).await.is_some());
+        reserved.pop();
+        assert!(reserve(&budget, 1).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_input_is_bounded_in_bytes_and_takes_an_event_of_any_size() {
-        let room = Room::new();
-        let large = place(&room, 2 * ROOM_BYTES).await.unwrap();
-        assert!(place(&room, 1).await.is_none());
+        let budget = Budget::new();
+        let large = reserve(&budget, 2 * BUDGET_BYTES).await.unwrap();
+        assert!(reserve(&budget, 1).await.is_none());
         drop(large);
-        assert!(place(&room, ROOM_BYTES).await.is_some());
+        assert!(reserve(&budget, BUDGET_BYTES).await.is_some());
     }
 
     /// Invariant 9: a message that nobody can read is handed over, and its offset may pass, once its letter is there.
@@ -296,7 +301,7 @@ mod tests {
         let producer = Producer::new(config, Duration::ZERO, Patience::Endless, health).unwrap();
         let publisher = Publisher::new(producer, topics, 1, CancellationToken::new());
         cluster.broker_down(1).unwrap();
-        let mut handed_over = std::pin::pin!(arrival(Input::Live, &message, Place::free(), &publisher));
+        let mut handed_over = std::pin::pin!(arrival(Input::Live, &message, Reservation::free(), &publisher));
         let waited = timeout(Duration::from_secs(2), &mut handed_over).await;
         assert!(waited.is_err(), "it did not wait for the letter");
         cluster.broker_up(1).unwrap();

@@ -136,8 +136,7 @@ fn ending(settled: Settled) -> Ending {
         Report::Retry { after, .. } => Ending::Refused(End::Delayed(Delay::Failed { at_least: after })),
         // The operator gave this process the wrong key: the event waits until that is repaired.
         Report::TokenUnreadable => Ending::Refused(End::Delayed(Delay::Failed { at_least: Duration::ZERO })),
-        // Rule 8: what was not started is closed without a mark, unless an earlier request of it is unknown.
-        Report::NotStarted if settled.had_unknown => Ending::Open,
+        // Rule 8: it is closed without a mark. Where an earlier request of it is unknown, the report is `Unknown`.
         Report::NotStarted => Ending::Refused(End::Unsent),
         Report::Unknown => Ending::Open,
     }

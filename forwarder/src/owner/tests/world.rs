@@ -25,7 +25,7 @@ use super::super::{Address, Mail, Owner, Workshop, kafka};
 use crate::{
     clock,
     group::Confirmation,
-    inputs::{Arrival, Arrived, Input, Place},
+    inputs::{Arrival, Arrived, Input, Reservation},
     meta::{
         Answer, Class, Dispatcher, Limits,
         channel::{Channel, ChannelFault, Channels, DatasetKey, Route},
@@ -271,7 +271,7 @@ impl World {
             verdict_partition: Some(0),
             bytes: 500,
             span: Span::none(),
-            place: Place::free(),
+            reservation: Reservation::free(),
         };
         let inputs = self.seen().inputs.clone().unwrap();
         inputs.send(Arrival::Event(Box::new(arrived))).unwrap();
