@@ -4,8 +4,9 @@
 //!
 //! [`memory`] holds orders in few bytes, [`fold`] says which records count, [`decide`] what may be done with an event.
 
+mod closed;
 pub mod decide;
-pub mod fold;
+mod fold;
 pub mod memory;
 
 pub use decide::{Decision, decide};

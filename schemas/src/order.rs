@@ -50,6 +50,12 @@ impl OrderHash {
         Self(hash)
     }
 
+    /// 64 bits of it for a table: not those that choose the partition, which all orders of a table may share.
+    pub fn spread(&self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The partition of this key among `partitions` (rule 1 of the ledger: this one function, and every produce names
     /// its number). `partitions` is at least 1.
     pub fn partition(&self, partitions: i32) -> i32 {

@@ -9,6 +9,8 @@ use schemas::{
 };
 use uuid::Uuid;
 
+use super::closed::{Closed, ClosedOrders};
+
 /// The state of one order: what its last counting record says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
@@ -32,20 +34,10 @@ impl Order {
     }
 }
 
-/// A closed order: credited at `offset`, or refused there with nothing left to remember but that it was (then the call
-/// is nil).
-#[derive(Clone, Copy)]
-struct Closed {
-    call: [u8; 16],
-    offset: i64,
-    /// Unix seconds: rounded down, which only makes it expire up to a second early.
-    at: u32,
-}
-
 /// Orders by the hash of their key.
 #[derive(Default)]
 pub struct Memory {
-    closed: HashMap<OrderHash, Closed>,
+    closed: ClosedOrders,
     whole: HashMap<OrderHash, Order>,
 }
 
@@ -55,7 +47,7 @@ impl Memory {
         if let Some(order) = self.whole.get(order) {
             return Some(order.clone());
         }
-        self.closed.get(order).map(Closed::open_up)
+        self.closed.get(order).as_ref().map(Closed::open_up)
     }
 
     /// Remembers an order's state.
@@ -71,7 +63,7 @@ impl Memory {
 
     /// Forgets what was last written before `before`, in Unix milliseconds.
     pub fn forget(&mut self, before: i64) {
-        self.closed.retain(|_, closed| i64::from(closed.at) * 1000 >= before);
+        self.closed.forget(before);
         self.whole.retain(|_, order| order.at >= before);
     }
 
