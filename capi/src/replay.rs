@@ -8,7 +8,7 @@ mod reason;
 mod resend;
 mod row;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use ::clickhouse::query::Query;
 use clap::Args;
@@ -16,6 +16,7 @@ use recorder::{
     clickhouse::{self, Fault},
     settings::ClickHouseSettings,
 };
+use schemas::meta::OLDEST;
 use serde::Serialize;
 use worker::settings::KafkaSettings;
 
@@ -26,9 +27,6 @@ use self::{
     row::Rejected,
 };
 use crate::{failure::Failure, moment, output::Output};
-
-/// Meta takes no event that is older (`meta-capi.md`, "Time").
-const OLDEST: Duration = Duration::from_hours(7 * 24);
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
@@ -109,7 +107,7 @@ impl Replay {
 }
 
 fn judge(row: &Rejected, now: i64) -> Judgement {
-    let oldest = now / 1000 - i64::try_from(OLDEST.as_secs()).unwrap_or(i64::MAX);
+    let oldest = now / 1000 - OLDEST.as_secs().cast_signed();
     if row.event_time.is_some_and(|time| i64::from(time) < oldest) {
         return Judgement::TooOld;
     }

@@ -1,8 +1,10 @@
 //! Meta takes no event older than 7 days, and one such event refuses the whole request: the age is judged when an event
 //! is decided about, and again before each request (rules 7 and 8 of the ledger).
 
+use schemas::meta;
+
 /// How old an event may be when it reaches Meta, in milliseconds.
-const OLDEST: i64 = 7 * 24 * 3600 * 1000;
+const OLDEST: i64 = meta::OLDEST.as_secs().cast_signed() * 1000;
 
 /// What a request takes to get there, by a generous reckoning, in milliseconds.
 const ON_THE_WAY: i64 = 2000;

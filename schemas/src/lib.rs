@@ -10,6 +10,7 @@
 //! | [`business`] | a value of the directory |
 //! | [`order`] | the order key, and the partition it lives on |
 //! | [`money`] | exact decimals |
+//! | [`meta`] | Meta's numbers that more than one program goes by |
 //! | [`codec`] | Avro single-object encoding |
 //! | [`write`] | which versions a process writes |
 //! | [`topics`] | topic names and how they are created |
@@ -19,6 +20,7 @@ pub mod call;
 pub mod codec;
 pub mod event;
 pub mod ledger;
+pub mod meta;
 pub mod money;
 pub mod order;
 pub mod outcome;

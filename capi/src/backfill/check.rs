@@ -7,7 +7,7 @@ use std::{
 };
 
 use ingest::validate::FieldReason;
-use schemas::{Call, OrderHash, OrderKey};
+use schemas::{Call, OrderHash, OrderKey, meta};
 use serde::Serialize;
 
 use super::{
@@ -16,9 +16,6 @@ use super::{
     record::{self, Record},
 };
 use crate::{failure::Failure, moment, output::Output};
-
-/// Meta takes no event that is older (`meta-capi.md`, "Time"), in seconds.
-const OLDEST: i64 = 7 * 24 * 3600;
 
 /// Checks inputs.
 pub(crate) struct Check<'o> {
@@ -158,7 +155,8 @@ impl<'o> Check<'o> {
             self.output.print(&Finding { file: &names[at], line, field, reason, description })
         };
         let first = self.orders.first_place(call, Place::new(at, line));
-        let is_too_old = call.event_time.is_some_and(|time| time < moment::now() / 1000 - OLDEST);
+        let is_too_old =
+            call.event_time.is_some_and(|time| time < moment::now() / 1000 - meta::OLDEST.as_secs().cast_signed());
         self.summary.accept(call, first.is_some(), is_too_old);
         if let Some(Place { input, line }) = first {
             let file = names.get(input as usize).map_or("", String::as_str);

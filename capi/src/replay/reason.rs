@@ -1,6 +1,6 @@
 //! Which rejections may be repaired, and so are worth another try (the classes of `meta-capi.md`, by their numbers).
 
-use schemas::Reason;
+use schemas::{Reason, meta};
 
 /// Whether another try of a rejected call can have another end.
 ///
@@ -10,23 +10,14 @@ pub(crate) fn is_repairable(reason: &str, code: Option<i32>, subcode: Option<i32
     if reason == Reason::MetaDropped.as_str() || reason == Reason::WhatsappChannelNotConfigured.as_str() {
         return true;
     }
-    reason == Reason::MetaRejected.as_str() && is_repairable_at_meta(code, subcode)
+    reason == Reason::MetaRejected.as_str() && is_repairable_at_meta(code.map(i64::from), subcode.map(i64::from))
 }
 
-/// Dataset and WABA that do not belong together.
-const WIRING: [i32; 5] = [2_804_065, 2_804_116, 2_804_118, 2_804_131, 2_804_132];
-/// What we write around an event.
-const ENVELOPE: [i32; 2] = [2_804_063, 2_804_064];
-
-fn is_repairable_at_meta(code: Option<i32>, subcode: Option<i32>) -> bool {
-    let token = matches!(code, Some(190 | 102));
-    let permission = matches!(code, Some(3 | 10 | 200..=299));
-    let old_version = code == Some(2635);
-    // An object that the token cannot see; or without a subcode, about the request and not about the event: a missing
-    // appsecret_proof, or our envelope.
-    let request = code == Some(100) && matches!(subcode, None | Some(33));
-    let wiring = subcode.is_some_and(|subcode| WIRING.contains(&subcode) || ENVELOPE.contains(&subcode));
-    token || permission || old_version || request || wiring
+fn is_repairable_at_meta(code: Option<i64>, subcode: Option<i64>) -> bool {
+    let by_code = code.is_some_and(|code| {
+        meta::TOKEN.contains(&code) || meta::lacks_permission(code, subcode) || code == meta::OLD_VERSION
+    });
+    by_code || subcode.is_some_and(|subcode| meta::WIRING.contains(&subcode) || meta::ENVELOPE.contains(&subcode))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What an answer means: the table of Meta's answers as one pure function. Numbers decide, never text, for Meta's texts
-//! are localised and change.
+//! are localised and change. Those that a replay goes by as well stand in [`schemas::meta`].
+
+use schemas::meta;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,12 +142,9 @@ fn by_number(code: Option<i64>, subcode: Option<i64>) -> Option<Class> {
         4 | 17 | 32 | 341 | 613 | 80_000..=80_014 => Class::Throttled,
         1 | 2 => Class::Transient,
         368 => Class::Blocked,
-        102 | 190 => Class::Token,
-        3 | 10 | 200..=299 => Class::Permission,
-        // Every fault of an event has a subcode of its own: without one, code 100 is what Graph says to a missing
-        // `appsecret_proof`.
-        100 if subcode.is_none() => Class::Permission,
-        2635 => Class::OldVersion,
+        meta::OLD_VERSION => Class::OldVersion,
+        code if meta::TOKEN.contains(&code) => Class::Token,
+        code if meta::lacks_permission(code, subcode) => Class::Permission,
         _ => return None,
     };
     Some(class)
@@ -154,15 +153,14 @@ fn by_number(code: Option<i64>, subcode: Option<i64>) -> Option<Class> {
 fn by_subcode(code: Option<i64>, subcode: Option<i64>) -> Option<Class> {
     let class = match (code, subcode?) {
         (_, 2_446_079) | (Some(200), 4_841_013) => Class::Throttled,
-        (Some(100), 33) => Class::Permission,
         // A rejection by its subcode is final: under a code that is to be retried, the code is the safer word.
         (Some(1 | 2 | 4 | 17 | 32 | 341 | 368 | 613 | 80_000..=80_014), _) => return None,
-        (_, 2_804_065 | 2_804_116 | 2_804_118 | 2_804_131 | 2_804_132) => Class::Wiring,
+        (_, subcode) if meta::WIRING.contains(&subcode) => Class::Wiring,
+        (_, subcode) if meta::ENVELOPE.contains(&subcode) => Class::Envelope,
         (_, 2_804_071 | 2_804_087) => Class::BadClick,
         (_, 2_804_003 | 2_804_004 | 2_804_008..=2_804_011 | 2_804_019 | 2_804_023 | 2_804_066 | 2_804_081) => {
             Class::BadEvent
         }
-        (_, 2_804_063 | 2_804_064) => Class::Envelope,
         _ => return None,
     };
     Some(class)
