@@ -9,7 +9,7 @@ use uuid::Uuid;
 pub(crate) const COLUMNS: &str = "call_id, received_at, business_id, api_key_id, reason, event_name, event_time, \
      cnct_tracking_id, sendout_id, ctwa_clid, ad_id, currency, value, order_id, content_type, content_ids, num_items, \
      `contents.id` AS item_ids, `contents.quantity` AS item_quantities, `contents.item_price` AS item_prices, meta_code, \
-     meta_error_subcode, lane";
+     meta_error_subcode, lane, release";
 
 /// The row of a rejected call.
 #[derive(Clone, Debug, Row, Deserialize)]
@@ -41,6 +41,7 @@ pub(crate) struct Rejected {
     pub(crate) meta_code: Option<i32>,
     pub(crate) meta_error_subcode: Option<i32>,
     lane: String,
+    release: String,
     #[serde(with = "serde_bytes")]
     body: Vec<u8>,
 }
@@ -84,7 +85,7 @@ impl Rejected {
             num_items: self.num_items,
             contents,
             body: self.body,
-            release: String::new(),
+            release: self.release,
         };
         Ok(ConversionEvent { call, lane, progress: None })
     }
@@ -114,7 +115,7 @@ fn amount(millionths: Option<i128>) -> Option<Option<Micros>> {
 pub(crate) mod tests {
     use proptest::{collection::vec, option, prelude::*};
     use recorder::row::CallRow;
-    use schemas::{CallRecord, ConversionStatus, Message as _, Outcome, call::BODY_KEPT};
+    use schemas::{CallRecord, ConversionStatus, Message as _, Outcome, WriteSchemas, call::BODY_KEPT};
     use serde_json::Value;
 
     use super::*;
@@ -141,7 +142,7 @@ pub(crate) mod tests {
     /// Any event that ingest lets in: it has a time, and its body is cut.
     fn an_event() -> impl Strategy<Value = ConversionEvent> {
         let ids = (any::<u128>(), 0..4_000_000_000_000_i64, 0..=u32::MAX, any::<bool>());
-        let texts = vec(".{0,9}", 10);
+        let texts = vec(".{0,9}", 11);
         let body = prop_oneof![vec(any::<u8>(), 0..40), Just(vec![b'"'; BODY_KEPT])];
         let rest = (an_amount(), vec(".{0,9}", 0..4), any::<Option<i32>>(), lines(), body);
         (ids, texts, rest).prop_map(|((id, received_at, event_time, live), texts, rest)| {
@@ -167,7 +168,7 @@ pub(crate) mod tests {
                 num_items,
                 contents,
                 body,
-                release: String::new(),
+                release: text(),
             };
             ConversionEvent { call, lane: if live { Lane::Live } else { Lane::Backfill }, progress: None }
         })
@@ -181,7 +182,8 @@ pub(crate) mod tests {
             let record = CallRecord { call: event.call.clone(), lane: Some(event.lane), outcome, rests_on: 7 };
             let replayed = read_back(&CallRow::new(record, 0)).into_event();
             prop_assert_eq!(replayed.as_ref(), Ok(&event));
-            // And what travels is what is read.
+            // And what travels is what is read. The version before the newest has no release.
+            WriteSchemas::Newest.settle();
             let sent = ConversionEvent::decode(&event.encode()).unwrap();
             prop_assert_eq!(sent, event);
         }
@@ -212,6 +214,7 @@ pub(crate) mod tests {
             meta_code: Some(190),
             meta_error_subcode: None,
             lane: "live".into(),
+            release: "1.2.3".into(),
             body: b"{\xff}".to_vec(),
         }
     }
@@ -230,7 +233,7 @@ pub(crate) mod tests {
             item_price: price.and_then(Micros::new),
         };
         assert_eq!(call.contents, [line("x", Some(1), None), line("y", None, Some(1_500_000))]);
-        assert_eq!(call.body, b"{\xff}");
+        assert_eq!((call.body.as_slice(), call.release.as_str()), (b"{\xff}".as_slice(), "1.2.3"));
     }
 
     #[test]
