@@ -105,6 +105,8 @@ impl Producer {
             // A producer with nothing to send would not connect again after an outage, and would go on being told as
             // down: and as long as it is, ingest lets in no call that could give it something to send.
             .set("enable.sparse.connections", "false")
+            // An idle producer asks something too: it would else be told as up for as long as its brokers hang.
+            .set("topic.metadata.refresh.interval.ms", ASK_EVERY.as_millis().to_string())
             .set("statistics.interval.ms", LOOK_EVERY.as_millis().to_string());
         Ok(Self { inner: config.create_with_context(Reporter::new(health))?, patience })
     }
@@ -204,12 +206,14 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
 
 /// How often the client looks at its brokers.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a producer asks its brokers for what they have, with nothing to send too.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 /// After so many looks in a row at a broker that owes an answer and says nothing, it hangs. Its connection stays up for
 /// half a minute more: a worker that goes by that alone is sent calls that it cannot take.
 const HANGS: u32 = 5;
 
 /// Tells a health entry whether brokers answer: the client looks once a second. A client that asks nothing is owed
-/// nothing: one whose brokers hang is found out by what it has asked.
+/// nothing: one whose brokers hang is found out by what it has asked, and so each has something to ask all the time.
 pub struct Reporter {
     health: Dependency,
     /// What the client complained of last.
@@ -413,6 +417,17 @@ mod tests {
         cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
         until("ready", || health.readiness().ready).await;
         assert!(hanging.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_broker_that_hangs_while_nothing_is_sent_is_away_and_comes_back() {
+        let (cluster, health) = (cluster(), Health::default());
+        let _idle = producer_of(&cluster, Patience::Endless, &health);
+        until("ready", || health.readiness().ready).await;
+        cluster.broker_round_trip_time(1, Duration::from_secs(40)).unwrap();
+        until("not ready", || !health.readiness().ready).await;
+        cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
+        until("ready", || health.readiness().ready).await;
     }
 
     /// What the client says of a broker at one look.
