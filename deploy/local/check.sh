@@ -5,8 +5,7 @@ source "$(dirname "$0")/env.sh"
 source "$here/require.sh"
 source "$here/fetch.sh"
 
-more_tools="shellcheck shellcheck command -v shellcheck
-promtool prometheus command -v promtool"
+more_tools="shellcheck shellcheck command -v shellcheck"
 require_tools
 cd "$repo"
 
@@ -18,11 +17,28 @@ tool() { # crate version : its binary, installed once in the cache
     echo "$root/bin/$1"
 }
 
+# Debian's package of Prometheus starts it as a service where it is installed: only the one program is taken out.
+fill_promtool() {
+    cd "$1" && download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool \
+        && rm prometheus_*.deb
+}
+download() { # package: once more with new lists, where it is in none or gone from the mirror
+    apt-get download -q "$1" || { may_install && apt_get update && apt-get download -q "$1"; }
+}
+find_promtool() {
+    local dir
+    command -v promtool && return
+    { command -v apt-get && command -v dpkg-deb; } >/dev/null || die "promtool is missing: it is a part of Prometheus"
+    dir=$(fetch_once promtool fill_promtool)
+    echo "$dir/promtool"
+}
+
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
 shellcheck .ci/run deploy/local/*.sh
-promtool check config deploy/prometheus/prometheus.yml
-promtool test rules deploy/prometheus/alerts_test.yml
+promtool=$(find_promtool)
+"$promtool" check config deploy/prometheus/prometheus.yml
+"$promtool" test rules deploy/prometheus/alerts_test.yml
 machete=$(tool cargo-machete 0.9.2)
 "$machete"
 deny=$(tool cargo-deny 0.20.2)
