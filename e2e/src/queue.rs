@@ -1,14 +1,19 @@
-//! Kafka, asked from the outside: messages of nobody's making, put straight into a topic, and how far a group is.
+//! Kafka, asked from the outside: messages of nobody's making, put straight into a topic, topics that
+//! are lost, and how far a group is.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     producer::{FutureProducer, FutureRecord},
     topic_partition_list::TopicPartitionListElem,
 };
+
+use crate::wait;
 
 /// Writes a message, and says at which offset it lies.
 ///
@@ -43,4 +48,38 @@ pub async fn behind(brokers: &str, group: &str, topic: &str, partition: i32) -> 
         (Some(Offset::Offset(committed)), end) => Ok(end - committed),
         _ => None.context("the group has committed nothing"),
     }
+}
+
+/// Deletes topics, with all that is in them, and waits until they are gone.
+///
+/// # Errors
+/// Where Kafka does not do so.
+pub async fn delete(brokers: &str, topics: &[&str]) -> anyhow::Result<()> {
+    let config = ClientConfig::new().set("bootstrap.servers", brokers).clone();
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    for deleted in admin.delete_topics(topics, &AdminOptions::new().operation_timeout(Some(PATIENCE))).await? {
+        deleted.map_err(|(topic, error)| anyhow!("{topic}: {error}"))?;
+    }
+    let consumer: BaseConsumer = config.create()?;
+    wait::until("the end of topics", async || {
+        let known = consumer.fetch_metadata(None, PATIENCE)?;
+        Ok(known.topics().iter().all(|topic| !topics.contains(&topic.name())).then_some(()))
+    })
+    .await
+}
+
+/// Commits an offset in every partition of a topic, once the group has no members any more.
+///
+/// # Errors
+/// Where it still has some after a while, or Kafka does not answer.
+pub async fn commit(brokers: &str, group: &str, topic: &str, offset: i64) -> anyhow::Result<()> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", group).create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let mut offsets = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        offsets.add_partition_offset(topic, partition.id(), Offset::Offset(offset))?;
+    }
+    let commit = async || Ok(consumer.commit(&offsets, CommitMode::Sync).is_ok().then_some(()));
+    wait::until(&format!("{group} to be without members"), commit).await
 }

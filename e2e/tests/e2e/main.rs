@@ -88,6 +88,8 @@ fn main() -> ExitCode {
             outages::plan() => outages::records::memory_stays_flat,
             Plan::default() => operations::every_watched_metric_begins_at_zero,
             Plan::default() => operations::every_statement_runs,
+            Plan::default() => operations::pages_find_what_they_are_about,
+            Plan::default() => operations::disaster::lost_topics_are_made_anew,
             upgrade::plan() => upgrade::a_rolling_deploy_and_back,
             outages::meta::plan() => outages::meta::a_dead_dataset_and_a_flood_delay_nobody,
             tracing => trace::from_the_request_to_the_row,

@@ -18,10 +18,10 @@ const UNSUPPORTED: &str = "Unsupported post request. Object with ID '{dataset}' 
     https://developers.facebook.com/docs/graph-api";
 
 /// Behaviour, HTTP status, code, subcode, and Meta's words.
-type Rejection = (&'static str, u16, i32, Option<i32>, &'static str);
+pub(crate) type Rejection = (&'static str, u16, i32, Option<i32>, &'static str);
 
 /// Bad clicks and bad events, in whatever language and with whatever `error_data` Meta says so.
-const OF_THE_EVENT: [Rejection; 20] = [
+pub(crate) const OF_THE_EVENT: [Rejection; 20] = [
     ("invalid-clid", 400, 100, Some(2_804_087), INVALID),
     ("invalid-clid-fr", 400, 100, Some(2_804_087), "Ctwa Clid non valide pour l’évènement de messagerie"),
     ("invalid-clid-pt", 400, 100, Some(2_804_087), "Ctwa Clid inválido no evento de mensagem"),
@@ -45,7 +45,7 @@ const OF_THE_EVENT: [Rejection; 20] = [
 ];
 
 /// Token, permission, wiring, envelope and version.
-const OF_THE_REQUEST: [Rejection; 18] = [
+pub(crate) const OF_THE_REQUEST: [Rejection; 18] = [
     (
         "token-expired",
         400,

@@ -1,9 +1,17 @@
 //! What operators are given: the runbook and the alert rules say what is so.
 
+pub(crate) mod disaster;
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, ensure};
-use e2e::{deployment::Deployment, event::purchase, merchant::Merchant};
+use e2e::{
+    deployment::Deployment,
+    event::{purchase, with_click},
+    merchant::Merchant,
+};
+
+use crate::meta::{OF_THE_EVENT, OF_THE_REQUEST, Rejection};
 
 /// A file of the repository.
 fn read(path: &str) -> anyhow::Result<String> {
@@ -16,7 +24,8 @@ fn after<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |line| line.trim_start().strip_prefix(start))
 }
 
-/// Each alert has a page in the runbook that its annotation names, and a trial that it fires in; each page has an alert.
+/// Each alert has a page in the runbook that its annotation names, and a trial that it fires in, with the labels that its
+/// words are made of; each page has an alert.
 pub(crate) fn every_alert_has_a_page_and_a_trial() -> anyhow::Result<()> {
     let (alerts, runbook) = (read("deploy/prometheus/alerts.yml")?, read("docs/operations.md")?);
     let trials = read("deploy/prometheus/alerts_test.yml")?;
@@ -26,7 +35,15 @@ pub(crate) fn every_alert_has_a_page_and_a_trial() -> anyhow::Result<()> {
     let urls: Vec<String> = named_urls(&alerts);
     for (name, url) in after(&alerts, "- alert: ").zip(urls) {
         ensure!(url == format!("docs/operations.md#{}", name.to_lowercase()), "{name} names {url}");
-        ensure!(trials.contains(&format!("{{alertname=\"{name}\"}}")), "{name} is fired by no trial");
+    }
+    for (name, summary) in after(&alerts, "- alert: ").zip(after(&alerts, "summary: ")) {
+        let beginning = format!("{{alertname=\"{name}\", ");
+        let fired: Vec<&str> = trials.lines().filter(|line| line.contains(&beginning)).collect();
+        ensure!(!fired.is_empty(), "{name} is fired by no trial");
+        for label in words(summary, "$labels.").map(|word| word.replace("$labels.", "")) {
+            let has = |trial: &&str| trial.contains(&format!(", {label}=\""));
+            ensure!(fired.iter().all(has), "{name} is told without its {label}");
+        }
     }
     // A page is found by its anchor: of all the links within the runbook none may lead nowhere.
     let anchors: BTreeSet<String> = runbook.lines().filter_map(anchor).collect();
@@ -98,8 +115,8 @@ fn values(matcher: &str) -> Vec<String> {
 /// Words of a document with this beginning, as far as they are a metric's name.
 fn words<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = String> + 'a {
     text.match_indices(start).map(|(at, _)| {
-        let named = text[at..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_');
-        named.collect()
+        let named = text[at + start.len()..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_');
+        start.chars().chain(named).collect()
     })
 }
 
@@ -125,6 +142,46 @@ pub(crate) async fn every_statement_runs(deployment: &mut Deployment) -> anyhow:
     }
     ensure!(count > 20, "only {count} statements were found");
     Ok(())
+}
+
+/// The number that Meta says where it says something new.
+const UNKNOWN: i32 = 9999;
+/// What is neither token, permission nor wiring: the envelope by its subcodes, the Graph version by its code.
+const NOT_OF_THE_CHANNEL: [i32; 3] = [2_804_063, 2_804_064, 2635];
+
+/// Of everything that Meta rejects, a page's statement finds what its alert is about and nothing else.
+pub(crate) async fn pages_find_what_they_are_about(deployment: &mut Deployment) -> anyhow::Result<()> {
+    let merchant = Merchant::open(deployment).await?;
+    for (behaviour, ..) in OF_THE_EVENT.iter().chain(&OF_THE_REQUEST) {
+        let answer = merchant.call(&with_click(&format!("sandbox-{behaviour}"), behaviour)).await?;
+        answer.expect_error(400, "META_REJECTED")?;
+        deployment.analyst.row(answer.call).await?;
+    }
+    let unknown: BTreeSet<_> = OF_THE_EVENT.iter().filter(|(_, _, code, ..)| *code == UNKNOWN).map(numbers).collect();
+    ensure!(found(deployment, "CapiMetaErrorUnknown").await? == unknown, "not only {unknown:?}");
+    let of_the_channel = |(_, _, code, subcode, _): &&Rejection| {
+        !NOT_OF_THE_CHANNEL.contains(code) && subcode.is_none_or(|subcode| !NOT_OF_THE_CHANNEL.contains(&subcode))
+    };
+    let channel: BTreeSet<_> = OF_THE_REQUEST.iter().filter(of_the_channel).map(numbers).collect();
+    let told = found(deployment, "CapiChannelRefused").await?;
+    ensure!(told == channel, "{:?} differ", told.symmetric_difference(&channel));
+    Ok(())
+}
+
+fn numbers((_, _, code, subcode, _): &Rejection) -> (i64, Option<i64>) {
+    (i64::from(*code), subcode.map(i64::from))
+}
+
+/// Codes and subcodes of the rows that a page's first statement finds.
+async fn found(deployment: &Deployment, page: &str) -> anyhow::Result<BTreeSet<(i64, Option<i64>)>> {
+    let runbook = read("docs/operations.md")?;
+    let text = runbook.split(&format!("### {page}\n")).nth(1).with_context(|| page.to_owned())?;
+    let statement = statements(text).into_iter().next().context("a statement")?;
+    let database = deployment.setting("CAPI_CLICKHOUSE_DATABASE").context("a database")?;
+    let rows = deployment.analyst.rows(&statement.replace("FROM capi.", &format!("FROM {database}."))).await?;
+    rows.iter()
+        .map(|row| Ok((row["meta_code"].as_i64().context("a code")?, row["meta_error_subcode"].as_i64())))
+        .collect()
 }
 
 /// The statements of the blocks that are marked as SQL, each ended by an empty line or by its block.
