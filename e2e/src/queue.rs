@@ -9,6 +9,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
+    metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord},
     topic_partition_list::TopicPartitionListElem,
 };
@@ -77,7 +78,7 @@ pub async fn commit(brokers: &str, group: &str, topic: &str, offset: i64) -> any
         ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", group).create()?;
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let mut offsets = TopicPartitionList::new();
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+    for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
         offsets.add_partition_offset(topic, partition.id(), Offset::Offset(offset))?;
     }
     let commit = async || Ok(consumer.commit(&offsets, CommitMode::Sync).is_ok().then_some(()));

@@ -67,6 +67,16 @@ macro_rules! own {
     };
 }
 
+/// Tests that need nothing to run.
+fn without_a_deployment() -> [Trial; 2] {
+    let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
+        Ok(operations::every_alert_has_a_page_and_a_trial()?)
+    });
+    let search =
+        Trial::test("secrets::planted::the_checker_is_not_blind", || Ok(secrets::planted::the_checker_is_not_blind()?));
+    [pages, search]
+}
+
 fn main() -> ExitCode {
     suite::main(|suite| {
         let (listening, tracing) = (wire::plan()?, trace::plan()?);
@@ -157,18 +167,12 @@ fn main() -> ExitCode {
             refusals::the_rate_limit,
             refusals::no_queue,
         ];
-        let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
-            Ok(operations::every_alert_has_a_page_and_a_trial()?)
-        });
-        let search = Trial::test("secrets::planted::the_checker_is_not_blind", || {
-            Ok(secrets::planted::the_checker_is_not_blind()?)
-        });
         let tls = suite.alone("secrets::tls::a_cluster_with_tls_and_passwords", async |cluster| {
             secrets::tls::a_cluster_with_tls_and_passwords(cluster).await
         });
         let kafka = suite.alone("outages::kafka::kafka_comes_and_goes", async |cluster| {
             outages::kafka::kafka_comes_and_goes(cluster).await
         });
-        Ok([tls, kafka].into_iter().chain(own).chain(shared).chain([pages, search]).collect())
+        Ok([tls, kafka].into_iter().chain(own).chain(shared).chain(without_a_deployment()).collect())
     })
 }

@@ -152,10 +152,14 @@ const NOT_OF_THE_CHANNEL: [i32; 3] = [2_804_063, 2_804_064, 2635];
 /// Of everything that Meta rejects, a page's statement finds what its alert is about and nothing else.
 pub(crate) async fn pages_find_what_they_are_about(deployment: &mut Deployment) -> anyhow::Result<()> {
     let merchant = Merchant::open(deployment).await?;
+    let mut rejected = Vec::new();
     for (behaviour, ..) in OF_THE_EVENT.iter().chain(&OF_THE_REQUEST) {
         let answer = merchant.call(&with_click(&format!("sandbox-{behaviour}"), behaviour)).await?;
         answer.expect_error(400, "META_REJECTED")?;
-        deployment.analyst.row(answer.call).await?;
+        rejected.push(answer.call);
+    }
+    for call in rejected {
+        deployment.analyst.row(call).await?;
     }
     let unknown: BTreeSet<_> = OF_THE_EVENT.iter().filter(|(_, _, code, ..)| *code == UNKNOWN).map(numbers).collect();
     ensure!(found(deployment, "CapiMetaErrorUnknown").await? == unknown, "not only {unknown:?}");
