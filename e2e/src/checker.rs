@@ -13,7 +13,7 @@ mod orders;
 use crate::history::{Deed, Fault};
 
 pub use evidence::{
-    Committed, Ending, Evidence, Intent, LedgerEnd, OrderEnd, Request, Row, Status, Told, dictated_end,
+    Committed, Ending, Evidence, Intent, IntentResult, LedgerEnd, OrderEnd, Request, Row, Status, Told, dictated_end,
 };
 pub use finding::Finding;
 pub use ledger::{LogRecord, fold};

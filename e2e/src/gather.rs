@@ -1,6 +1,9 @@
 //! Collects what the checker judges: waits until nothing moves any more, then asks everyone.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use anyhow::{Context as _, ensure};
 use forwarder::{inputs::Input, owner};
@@ -144,12 +147,19 @@ async fn requests(
         let outcome = request["outcome"].as_str()?;
         let carried = request["carried"].as_array()?.iter();
         Some(Request {
+            at: unix_ms(request["at"].as_str()?)?,
             orders: carried.map(|event| order(&request["dataset"], event)).collect::<Option<_>>()?,
             unknown: request["answered"] == false
                 || unknown.contains(&outcome.strip_suffix("-counted").unwrap_or(outcome)),
         })
     };
     seen.iter().map(|request| read(request).with_context(|| format!("the request {request}"))).collect()
+}
+
+/// A moment as the stand-in writes it.
+fn unix_ms(rfc3339: &str) -> Option<i64> {
+    let since = humantime::parse_rfc3339(rfc3339).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
 }
 
 /// Asks Kafka, which blocks.

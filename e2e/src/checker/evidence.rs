@@ -88,6 +88,8 @@ pub enum Status {
 pub struct Request {
     /// The orders that it carried.
     pub orders: Vec<String>,
+    /// When it was read there, in Unix milliseconds.
+    pub at: i64,
     /// Whether its answer, or the lack of one, leaves open whether they were counted.
     pub unknown: bool,
 }
@@ -97,7 +99,7 @@ pub struct Request {
 pub struct LedgerEnd {
     /// What the production fold knows of each order.
     pub orders: HashMap<String, OrderEnd>,
-    /// Every intent that counted.
+    /// Every intent that counted, those of an order in the order of the log.
     pub intents: Vec<Intent>,
 }
 
@@ -123,8 +125,21 @@ pub struct Intent {
     pub by: String,
     /// When it was written, in Unix milliseconds.
     pub at: i64,
-    /// When its result was written, if one counted.
-    pub resulted_at: Option<i64>,
+    /// The call of the open intent that it took the place of.
+    pub overrides: Option<Uuid>,
+    /// The order's list, as it says.
+    pub listed: Vec<Uuid>,
+    /// Its result, if one counted.
+    pub result: Option<IntentResult>,
+}
+
+/// The result of an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentResult {
+    /// When it was written, in Unix milliseconds.
+    pub at: i64,
+    /// The order's list, as it says.
+    pub listed: Vec<Uuid>,
 }
 
 /// How far a group is with one partition of a topic.

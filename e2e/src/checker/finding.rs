@@ -106,12 +106,12 @@ pub enum Finding {
         /// Its order.
         order: String,
     },
-    /// A request of an unknown outcome was followed by another without a mark.
+    /// A call took part in an unknown outcome, or was tried after one, and does not say so.
     #[error(
-        "call {call} of order {order} does not say possibly_duplicate, and an earlier request of the order had no answer"
+        "call {call} of order {order} does not say possibly_duplicate, and it or an earlier attempt had no known outcome"
     )]
     MissingMark {
-        /// The credited call.
+        /// The call.
         call: Uuid,
         /// Its order.
         order: String,

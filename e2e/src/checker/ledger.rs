@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Finding,
-    evidence::{Evidence, Intent, LedgerEnd, OrderEnd, Row, Status},
+    evidence::{Evidence, Intent, IntentResult, LedgerEnd, OrderEnd, Row, Status},
 };
 
 /// A record of the orders topic.
@@ -43,11 +43,12 @@ pub fn fold(log: &[LogRecord], window: Duration) -> LedgerEnd {
 fn fold_partition(log: &[&LogRecord], window: Duration, end: &mut LedgerEnd) {
     let kept_ms = i64::try_from(topics::ledger_kept(window).as_millis()).unwrap_or(i64::MAX / 4);
     let mut ledger = Ledger::new(kept_ms);
-    let mut claims = HashMap::new();
-    let mut intents: BTreeMap<i64, Intent> = BTreeMap::new();
+    let mut attempts = Attempts::default();
     for read in log {
-        if ledger.apply(read.offset, OrderHash::of(read.key.as_bytes()), &read.record) == Effect::Counts {
-            note(read, &mut claims, &mut intents);
+        let order = OrderHash::of(read.key.as_bytes());
+        let open = ledger.order(&order).and_then(|known| known.open).map(|open| open.call.uuid());
+        if ledger.apply(read.offset, order, &read.record) == Effect::Counts {
+            attempts.note(read, open);
         }
     }
     for key in log.iter().map(|read| &read.key).filter(|key| *key != CLAIM_KEY) {
@@ -55,31 +56,46 @@ fn fold_partition(log: &[&LogRecord], window: Duration, end: &mut LedgerEnd) {
         let known = OrderEnd {
             credited: order.accepted.map(|accepted| accepted.call.uuid()),
             open: order.open.map(|open| open.call.uuid()),
-            listed: order.listed.iter().map(CallId::uuid).collect(),
+            listed: uuids(&order.listed),
         };
         end.orders.insert(key.clone(), known);
     }
-    end.intents.extend(intents.into_values());
+    end.intents.extend(attempts.intents.into_values());
 }
 
-fn note(read: &LogRecord, claims: &mut HashMap<i64, String>, intents: &mut BTreeMap<i64, Intent>) {
-    match &read.record {
-        LedgerRecord::Claim(claim) => drop(claims.insert(read.offset, claim.instance.clone())),
-        LedgerRecord::Intent(intent) => {
-            let by = claims.get(&intent.epoch).cloned().unwrap_or_default();
-            let (order, call) = (read.key.clone(), intent.call.uuid());
-            intents.insert(read.offset, Intent { order, call, by, at: intent.at, resulted_at: None });
+/// What counted of one partition: who claimed it, at which offset, and the intents by theirs.
+#[derive(Default)]
+struct Attempts {
+    claims: HashMap<i64, String>,
+    intents: BTreeMap<i64, Intent>,
+}
+
+impl Attempts {
+    /// A record that counts, and the call of the intent that was open before it.
+    fn note(&mut self, read: &LogRecord, overrides: Option<Uuid>) {
+        match &read.record {
+            LedgerRecord::Claim(claim) => drop(self.claims.insert(read.offset, claim.instance.clone())),
+            LedgerRecord::Intent(intent) => {
+                let by = self.claims.get(&intent.epoch).cloned().unwrap_or_default();
+                let (order, call, listed) = (read.key.clone(), intent.call.uuid(), uuids(&intent.listed));
+                let intent = Intent { order, call, by, at: intent.at, overrides, listed, result: None };
+                self.intents.insert(read.offset, intent);
+            }
+            LedgerRecord::Accepted(result) => self.resulted(result.intent, result.at, &result.listed),
+            LedgerRecord::Refused(result) => self.resulted(result.intent, result.at, &result.listed),
+            LedgerRecord::State(_) => {}
         }
-        LedgerRecord::Accepted(result) => resulted(intents, result.intent, result.at),
-        LedgerRecord::Refused(result) => resulted(intents, result.intent, result.at),
-        LedgerRecord::State(_) => {}
+    }
+
+    fn resulted(&mut self, intent: i64, at: i64, listed: &[CallId]) {
+        if let Some(intent) = self.intents.get_mut(&intent) {
+            intent.result = Some(IntentResult { at, listed: uuids(listed) });
+        }
     }
 }
 
-fn resulted(intents: &mut BTreeMap<i64, Intent>, intent: i64, at: i64) {
-    if let Some(intent) = intents.get_mut(&intent) {
-        intent.resulted_at = Some(at);
-    }
+fn uuids(calls: &[CallId]) -> Vec<Uuid> {
+    calls.iter().map(CallId::uuid).collect()
 }
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {

@@ -1,15 +1,21 @@
 //! The mark `possibly_duplicate`: never without a cause, and never missing where there was one.
 //!
-//! The cause is an outcome that nobody can know. Seen from outside it is one of three: the stand-in says of a request of
-//! the order that its answer left that open; an intent of the order was open at the moment at which the line to Meta was
-//! cut; or it was open while the forwarder that wrote it was killed, stood still, or ran out of its time to drain. An
-//! intent of another forwarder, one that has its result already, or one that was written later, is no cause.
+//! The cause is an outcome that nobody can know, and it comes before the mark. Seen from outside it is one of three: the
+//! stand-in says of a request of the order that its answer left that open; an intent of the order was open at the moment at
+//! which the line to Meta was cut; or it was open while the forwarder that wrote it was killed, stood still, or ran out of
+//! its time to drain. An intent of another forwarder, one that has its result already, or one that was written later, is no
+//! cause; nor is anything that happened after the call had its mark.
+//!
+//! The mark is due, however the call ends, of the call whose request that was, of the call whose open intent another took
+//! the place of, and of every call of the order that is tried after either.
+
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
 use super::{
     Finding,
-    evidence::{Evidence, Intent, Status},
+    evidence::{Evidence, Intent},
     orders::by_order,
 };
 use crate::history::{Deed, Fault};
@@ -17,39 +23,80 @@ use crate::history::{Deed, Fault};
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (order, rows) in by_order(evidence) {
-        let has_cause = has_cause(evidence, order);
-        let marked = rows.iter().filter(|row| row.marked && !(has_cause && was_tried(evidence, row.call)));
-        findings.extend(marked.map(|row| Finding::FalseMark { call: row.call, order: order.to_owned() }));
-        let credited = rows.iter().filter(|row| row.status == Status::Forwarded && !row.marked);
-        let unmarked = credited.filter(|_| was_left_open(evidence, order));
-        findings.extend(unmarked.map(|row| Finding::MissingMark { call: row.call, order: order.to_owned() }));
+        let of_order = Attempts::of(evidence, order);
+        let due = of_order.due();
+        for row in rows {
+            let (call, order) = (row.call, order.to_owned());
+            if row.marked && !of_order.has_cause(evidence, call) {
+                findings.push(Finding::FalseMark { call, order });
+            } else if !row.marked && due.contains(&call) {
+                findings.push(Finding::MissingMark { call, order });
+            }
+        }
     }
     findings
 }
 
-/// A request without an answer is never the one that credits the order: another followed it.
-fn was_left_open(evidence: &Evidence, order: &str) -> bool {
-    evidence.requests.iter().any(|request| request.unknown && request.orders.iter().any(|carried| carried == order))
+/// What was tried to get an order to Meta.
+struct Attempts<'e> {
+    /// In the order of the log.
+    intents: Vec<&'e Intent>,
+    /// When requests of it reached Meta whose outcome is unknown.
+    unknown: Vec<i64>,
 }
 
-/// A call without an intent took part in nothing.
-fn was_tried(evidence: &Evidence, call: Uuid) -> bool {
-    evidence.ledger.intents.iter().any(|intent| intent.call == call)
+impl<'e> Attempts<'e> {
+    fn of(evidence: &'e Evidence, order: &str) -> Self {
+        let unknown = evidence.requests.iter().filter(|request| request.unknown);
+        let unknown = unknown.filter(|request| request.orders.iter().any(|carried| carried == order));
+        Self {
+            intents: evidence.ledger.intents.iter().filter(|intent| intent.order == order).collect(),
+            unknown: unknown.map(|request| request.at).collect(),
+        }
+    }
+
+    /// The calls that must have the mark. A request belongs to the intent that was written last before it.
+    fn due(&self) -> BTreeSet<Uuid> {
+        let mut due = BTreeSet::new();
+        let ends = self.intents.iter().skip(1).map(|next| next.at).chain([i64::MAX]);
+        for (intent, end) in self.intents.iter().zip(ends) {
+            due.extend(intent.overrides);
+            if !due.is_empty() || self.unknown.iter().any(|at| *at < end) {
+                due.insert(intent.call);
+            }
+        }
+        due
+    }
+
+    /// Whether something that could not be known came before the call's mark.
+    fn has_cause(&self, evidence: &Evidence, call: Uuid) -> bool {
+        let Some(since) = self.marked_since(call) else { return false };
+        let disturbed = |intent: &&Intent| intent.at <= since && was_disturbed(evidence, intent, since);
+        self.unknown.iter().any(|at| *at <= since) || self.intents.iter().copied().any(|intent| disturbed(&intent))
+    }
+
+    /// When the call came onto the order's list: with the first record that counts and has it there. A call without an
+    /// intent of its own took part in nothing.
+    fn marked_since(&self, call: Uuid) -> Option<i64> {
+        let was_tried = self.intents.iter().any(|intent| intent.call == call);
+        let first = self.intents.iter().find_map(|intent| {
+            let result = intent.result.as_ref().filter(|result| result.listed.contains(&call));
+            if intent.listed.contains(&call) { Some(intent.at) } else { result.map(|result| result.at) }
+        });
+        first.filter(|_| was_tried)
+    }
 }
 
-fn has_cause(evidence: &Evidence, order: &str) -> bool {
-    let intents = || evidence.ledger.intents.iter().filter(|intent| intent.order == order);
-    was_left_open(evidence, order) || intents().any(|intent| was_disturbed(evidence, intent))
-}
-
-fn was_disturbed(evidence: &Evidence, intent: &Intent) -> bool {
-    let until = intent.resulted_at.unwrap_or_else(|| longest_life(evidence, intent));
+/// Whether something was done to the intent while it was at work, and before `since`.
+fn was_disturbed(evidence: &Evidence, intent: &Intent, since: i64) -> bool {
+    let until = intent.result.as_ref().map_or_else(|| longest_life(evidence, intent), |result| result.at);
     let concerns = |fault: &&Fault| match fault.deed {
         Deed::LineCut => true,
         Deed::Killed | Deed::Frozen | Deed::DrainRanOut => fault.of == intent.by,
         Deed::Drained | Deed::KafkaKilled | Deed::ClickHouseKilled | Deed::MetaOutage => false,
     };
-    evidence.faults.iter().filter(concerns).any(|fault| fault.from <= until && intent.at <= fault.until)
+    let mut faults = evidence.faults.iter().filter(concerns);
+    faults.any(|fault| fault.from <= until.min(since) && intent.at <= fault.until)
 }
 
 /// How long an intent without a result may have been at work: a result that is written while Kafka is away lands when it

@@ -14,6 +14,10 @@ use crate::history::{Deed, Fault};
 const ORDER: &str = "b:Purchase:A";
 /// When the intent of the order was written.
 const AT: i64 = 1_000_000;
+/// When its result was.
+const RESULT: i64 = AT + 50;
+/// When the next intent of the order was written.
+const AFTER: i64 = AT + 100_000;
 const HOLD: i64 = 20_000;
 
 fn call(number: u128) -> Uuid {
@@ -30,8 +34,18 @@ fn told(number: u128, status: u16, word: &str) -> Told {
     Told { call: call(number), order: ORDER.into(), click: "good".into(), status, word: word.into() }
 }
 
-fn intent(resulted_at: Option<i64>) -> Intent {
-    Intent { order: ORDER.into(), call: call(1), by: "forwarder-1".into(), at: AT, resulted_at }
+/// An attempt of the call at this time, on no list, without a result.
+fn intent(number: u128, at: i64) -> Intent {
+    let (order, by) = (ORDER.into(), "forwarder-1".into());
+    Intent { order, call: call(number), by, at, overrides: None, listed: Vec::new(), result: None }
+}
+
+fn with_result(intent: Intent, at: i64, listed: &[Uuid]) -> Intent {
+    Intent { result: Some(IntentResult { at, listed: listed.to_vec() }), ..intent }
+}
+
+fn request(order: &str, at: i64, unknown: bool) -> Request {
+    Request { orders: vec![order.to_owned()], at, unknown }
 }
 
 fn committed() -> Committed {
@@ -44,21 +58,37 @@ fn sound() -> Evidence {
     Evidence {
         told: vec![told(1, 200, "forwarded"), told(2, 202, "pending")],
         rows: vec![row(1, Status::Forwarded), row(2, Status::Duplicate)],
-        requests: vec![Request { orders: vec![ORDER.into()], unknown: false }],
+        requests: vec![request(ORDER, AT + 10, false)],
         counted: [(ORDER.to_owned(), 1)].into(),
-        ledger: LedgerEnd { orders: [(ORDER.to_owned(), end)].into(), intents: vec![intent(Some(AT + 50))] },
+        ledger: LedgerEnd {
+            orders: [(ORDER.to_owned(), end)].into(),
+            intents: vec![with_result(intent(1, AT), RESULT, &[])],
+        },
         offsets: vec![committed()],
         hold_ms: HOLD,
         ..Evidence::default()
     }
 }
 
-/// The same, where the first call is on the list, and whatever is behind it.
+/// The same, where the first call is on the list since its result, and whatever is behind it.
 fn marked() -> Evidence {
     let mut evidence = sound();
     evidence.rows[0].marked = true;
     listed(&mut evidence).push(call(1));
+    evidence.ledger.intents = vec![with_result(intent(1, AT), RESULT, &[call(1)])];
     evidence
+}
+
+/// The first call is rejected, the second was tried after it and is credited.
+fn corrected() -> Evidence {
+    with(sound(), |evidence| {
+        evidence.rows = vec![Row { click: "sandbox-invalid-clid".into(), ..row(1, Status::Rejected) }];
+        evidence.rows.push(row(2, Status::Forwarded));
+        evidence.told = vec![told(2, 200, "forwarded")];
+        evidence.ledger.orders.get_mut(ORDER).unwrap().credited = Some(call(2));
+        let (first, second) = (with_result(intent(1, AT), RESULT, &[]), intent(2, AFTER));
+        evidence.ledger.intents = vec![first, with_result(second, AFTER + 50, &[])];
+    })
 }
 
 fn listed(evidence: &mut Evidence) -> &mut Vec<Uuid> {
@@ -225,26 +255,54 @@ fn a_mark_without_a_cause() {
 
 #[test]
 fn a_request_that_was_not_answered_is_a_cause_and_one_of_another_order_is_none() {
-    let unanswered = |order: &str| Request { orders: vec![order.to_owned()], unknown: true };
-    assert_eq!(check(&with(marked(), |evidence| evidence.requests.push(unanswered(ORDER)))), []);
-    assert_eq!(kinds(&with(marked(), |evidence| evidence.requests.push(unanswered("b:Purchase:B")))), ["FalseMark"]);
+    let unanswered = |order| with(marked(), |evidence| evidence.requests.push(request(order, AT + 20, true)));
+    assert_eq!(check(&unanswered(ORDER)), []);
+    assert_eq!(kinds(&unanswered("b:Purchase:B")), ["FalseMark"]);
+}
+
+#[test]
+fn what_comes_after_a_mark_is_no_cause_of_it() {
+    let unanswered = |at| with(marked(), |evidence| evidence.requests.push(request(ORDER, at, true)));
+    assert_eq!(check(&unanswered(RESULT)), []);
+    assert_eq!(check(&unanswered(RESULT + 1)), [Finding::FalseMark { call: call(1), order: order() }]);
+    // The intent has no result when its forwarder is killed; but the mark stood in it from its beginning.
+    let from_the_beginning = with(marked(), |evidence| {
+        evidence.ledger.intents = vec![Intent { listed: vec![call(1)], ..intent(1, AT) }];
+        evidence.faults = vec![fault(Deed::Killed, "forwarder-1", AT + 20, AT + 30)];
+    });
+    assert_eq!(check(&from_the_beginning), [Finding::FalseMark { call: call(1), order: order() }]);
+}
+
+#[test]
+fn a_mark_that_no_record_of_the_order_made() {
+    let of_nothing = with(marked(), |evidence| {
+        evidence.ledger.intents = vec![with_result(intent(1, AT), RESULT, &[])];
+        evidence.requests.push(request(ORDER, AT + 20, true));
+    });
+    assert_eq!(check(&of_nothing), [Finding::FalseMark { call: call(1), order: order() }]);
 }
 
 #[test]
 fn a_call_that_was_never_sent_took_part_in_nothing() {
     let both = with(marked(), |evidence| {
-        evidence.requests.push(Request { orders: vec![order()], unknown: true });
+        evidence.requests.push(request(ORDER, AT + 20, true));
         evidence.rows[1].marked = true;
         listed(evidence).push(call(2));
+        evidence.ledger.intents = vec![with_result(intent(1, AT), RESULT, &[call(1), call(2)])];
     });
     assert_eq!(check(&both), [Finding::FalseMark { call: call(2), order: order() }]);
 }
 
-/// What is said of the mark where the order is marked, its intent has this result, and this happened.
+/// What is said of the mark where the order is marked, its intent has this result, or else another intent took its place
+/// later, and this happened.
 fn disturbed(resulted_at: Option<i64>, faults: &[Fault]) -> Vec<String> {
-    let faults = faults.to_vec();
+    let (faults, listed) = (faults.to_vec(), vec![call(1)]);
     let mut found = kinds(&with(marked(), |evidence| {
-        evidence.ledger.intents = vec![intent(resulted_at)];
+        let again = Intent { overrides: Some(call(1)), listed: listed.clone(), ..intent(1, AFTER) };
+        evidence.ledger.intents = match resulted_at {
+            Some(at) => vec![with_result(intent(1, AT), at, &listed)],
+            None => vec![intent(1, AT), with_result(again, AFTER + 50, &listed)],
+        };
         evidence.faults = faults;
     }));
     found.retain(|kind| kind != "DrainRanOut");
@@ -284,9 +342,49 @@ fn a_result_that_waits_for_kafka_may_die_with_its_forwarder_later() {
 
 #[test]
 fn a_mark_that_is_missing() {
-    let unanswered = Request { orders: vec![order()], unknown: true };
-    let found = check(&with(sound(), |evidence| evidence.requests.push(unanswered)));
-    assert_eq!(found, [Finding::MissingMark { call: call(1), order: order() }]);
+    let unanswered = with(sound(), |evidence| evidence.requests.push(request(ORDER, AT + 20, true)));
+    assert_eq!(check(&unanswered), [Finding::MissingMark { call: call(1), order: order() }]);
+}
+
+#[test]
+fn a_mark_that_is_missing_on_a_rejected_call() {
+    let unanswered = |at| with(corrected(), |evidence| evidence.requests.push(request(ORDER, at, true)));
+    assert_eq!(check(&corrected()), []);
+    let missing = |number| Finding::MissingMark { call: call(number), order: order() };
+    assert_eq!(check(&unanswered(AT + 20)), [missing(1), missing(2)]);
+    // The first had its end when the request of the second was not answered.
+    assert_eq!(check(&unanswered(AFTER + 20)), [missing(2)]);
+}
+
+#[test]
+fn a_mark_that_is_missing_where_an_open_intent_was_overridden() {
+    // Every request was answered; but the answer died with the forwarder that waited for it.
+    let overridden = with(corrected(), |evidence| {
+        evidence.ledger.intents[0].result = None;
+        evidence.ledger.intents[1].overrides = Some(call(1));
+        evidence.faults = vec![fault(Deed::Killed, "forwarder-1", AT + 20, AT + 30)];
+    });
+    let missing = |number| Finding::MissingMark { call: call(number), order: order() };
+    assert_eq!(check(&overridden), [missing(1), missing(2)]);
+    let sound = with(overridden, |evidence| {
+        let both = vec![call(1), call(2)];
+        evidence.rows.iter_mut().for_each(|row| row.marked = true);
+        evidence.ledger.intents[1].listed.clone_from(&both);
+        *listed(evidence) = both;
+    });
+    assert_eq!(check(&sound), []);
+}
+
+#[test]
+fn a_mark_that_a_later_attempt_has_lost() {
+    // The first was marked and refused; the second forgets.
+    let forgotten = with(corrected(), |evidence| {
+        evidence.requests.push(request(ORDER, AT + 20, true));
+        evidence.rows[0].marked = true;
+        evidence.ledger.intents[0] = with_result(intent(1, AT), RESULT, &[call(1)]);
+        listed(evidence).push(call(1));
+    });
+    assert_eq!(check(&forgotten), [Finding::MissingMark { call: call(2), order: order() }]);
 }
 
 #[test]
@@ -404,6 +502,14 @@ fn the_ledger_is_folded_as_the_forwarders_fold_it() {
     let end = fold(&log.collect::<Vec<_>>(), Duration::from_hours(24));
     let known = OrderEnd { credited: Some(call(2)), open: None, listed: vec![call(1), call(2)] };
     assert_eq!(end.orders, [(key.to_string(), known)].into());
-    let seen: Vec<_> = end.intents.iter().map(|intent| (intent.by.as_str(), intent.at, intent.resulted_at)).collect();
-    assert_eq!(seen, [("forwarder-1", AT + 1, None), ("forwarder-2", AT + 2, Some(AT + 10))]);
+    let listed = vec![call(1), call(2)];
+    let first = Intent { order: key.to_string(), ..intent(1, AT + 1) };
+    let second = Intent {
+        order: key.to_string(),
+        by: "forwarder-2".into(),
+        overrides: Some(call(1)),
+        listed: listed.clone(),
+        ..with_result(intent(2, AT + 2), AT + 10, &listed)
+    };
+    assert_eq!(end.intents, [first, second]);
 }
