@@ -171,6 +171,7 @@ impl Instance {
 
     /// Gives it another setting, from its next start on.
     pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 

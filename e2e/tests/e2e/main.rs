@@ -18,6 +18,8 @@ mod example;
 #[cfg(test)]
 mod fields;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod meta;
@@ -85,6 +87,9 @@ fn main() -> ExitCode {
             crashes::dynamic(2) => crashes::a_forwarder_is_a_zombie,
             Plan::default() => crashes::a_forwarder_is_killed,
             crashes::dynamic(1) => crashes::forwarders_join_and_leave,
+            Plan { forwarders: 2, ..Plan::default() } => groups::a_named_forwarder_that_was_replaced_joins_anew,
+            groups::named() => groups::a_named_forwarder_returns_without_a_rebalance,
+            crashes::dynamic(1) => groups::a_partition_that_stays_is_not_restored_again,
             backfill::plan() => backfill::a_bad_event_among_a_thousand,
             Plan::default() => backfill_command::killed_and_resumed,
             Plan::default() => backfill_command::an_ingest_goes_away,

@@ -2,7 +2,7 @@
 //! both lanes and through both ingests; clicks are good, bad, and such that Meta throttles, drops, counts without an answer
 //! or does not answer. What was not answered is sent again, as a merchant does.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, bail};
 use e2e::{
@@ -13,7 +13,7 @@ use e2e::{
     merchant::{Merchant, send},
 };
 use futures::future::try_join_all;
-use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _};
+use rand::{Rng as _, rngs::StdRng, seq::{IndexedRandom as _, SliceRandom as _}};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -53,7 +53,7 @@ pub(crate) enum Prefer {
 }
 
 /// Whether the call gets as far as Meta.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Form {
     Sound,
     WithoutCurrency,
@@ -71,24 +71,28 @@ pub(crate) struct Planned {
     order: String,
     click: String,
     prefer: Prefer,
-    form: Form,
+    pub(crate) form: Form,
 }
 
 /// The calls of `merchants` merchants through two ingests.
 pub(crate) fn plan(random: &mut StdRng, merchants: usize) -> Vec<Planned> {
     let mut calls: Vec<Planned> = Vec::new();
+    // Each in its turn: a round without one of them would say nothing of it.
+    let mut clicks = CLICKS;
+    clicks.shuffle(random);
+    let mut clicks = clicks.into_iter().cycle();
     let mut at = 0;
     while at < LASTS_MS {
         let number = calls.len();
         let first = match calls.choose(random).filter(|earlier| !earlier.order.is_empty()).cloned() {
             // The same order again, later, perhaps with a better click.
             Some(earlier) if random.random_ratio(1, 5) => Planned {
-                click: click(random, number),
+                click: click(random, &mut clicks, number),
                 prefer: prefer(random),
                 at: Duration::from_millis(at),
                 ..earlier
             },
-            _ => anew(random, number, at, merchants),
+            _ => anew(random, &mut clicks, number, at, merchants),
         };
         let together = if random.random_ratio(1, 8) && !first.order.is_empty() { random.random_range(1..4) } else { 0 };
         calls.push(first.clone());
@@ -100,7 +104,13 @@ pub(crate) fn plan(random: &mut StdRng, merchants: usize) -> Vec<Planned> {
     calls
 }
 
-fn anew(random: &mut StdRng, number: usize, at: u64, merchants: usize) -> Planned {
+fn anew(
+    random: &mut StdRng,
+    clicks: &mut impl Iterator<Item = &'static str>,
+    number: usize,
+    at: u64,
+    merchants: usize,
+) -> Planned {
     let order = if random.random_ratio(1, 12) { String::new() } else { format!("ORD-{number}") };
     Planned {
         at: Duration::from_millis(at),
@@ -108,7 +118,7 @@ fn anew(random: &mut StdRng, number: usize, at: u64, merchants: usize) -> Planne
         ingest: random.random_range(0..2),
         event_name: if random.random_ratio(1, 8) { "ViewContent" } else { "Purchase" },
         order,
-        click: click(random, number),
+        click: click(random, clicks, number),
         prefer: prefer(random),
         form: match random.random_range(0..50) {
             0 => Form::WithoutCurrency,
@@ -118,11 +128,20 @@ fn anew(random: &mut StdRng, number: usize, at: u64, merchants: usize) -> Planne
     }
 }
 
-fn click(random: &mut StdRng, number: usize) -> String {
-    match CLICKS.choose(random) {
-        Some(click) if random.random_ratio(1, 4) => format!("{click}-c{number}"),
-        _ => format!("ARAkLkA8rmlFeiCk-{number}"),
-    }
+fn click(random: &mut StdRng, clicks: &mut impl Iterator<Item = &'static str>, number: usize) -> String {
+    let bad = if random.random_ratio(1, 4) { clicks.next() } else { None };
+    bad.map_or_else(|| format!("ARAkLkA8rmlFeiCk-{number}"), |click| format!("{click}-c{number}"))
+}
+
+/// What the sandbox calls the answers that the click ids ask for.
+pub(crate) fn answers_asked_for() -> BTreeSet<&'static str> {
+    // Minutes to wait are no part of the name, nor is how often.
+    const TIMES: [&str; 4] = ["-0-once", "-once", "-twice", "-x6"];
+    let name = |click: &'static str| {
+        let wish = click.trim_start_matches("sandbox-");
+        TIMES.iter().find_map(|times| wish.strip_suffix(times)).unwrap_or(wish)
+    };
+    CLICKS.into_iter().map(name).collect()
 }
 
 fn prefer(random: &mut StdRng) -> Prefer {
@@ -131,6 +150,16 @@ fn prefer(random: &mut StdRng) -> Prefer {
         4..=5 => Prefer::Wait(random.random_range(0..4)),
         _ => Prefer::Async,
     }
+}
+
+/// Whether it has a call with each click id, of each form, and answered in each way.
+pub(crate) fn is_whole(calls: &[Planned]) -> bool {
+    let clicks = CLICKS.iter().all(|click| calls.iter().any(|call| call.click.starts_with(click)));
+    let forms = [Form::Sound, Form::WithoutCurrency, Form::WrongKey];
+    let forms = forms.iter().all(|form| calls.iter().any(|call| call.form == *form));
+    let preferences: [fn(Prefer) -> bool; 3] =
+        [|prefer| prefer == Prefer::Nothing, |prefer| prefer == Prefer::Async, |prefer| matches!(prefer, Prefer::Wait(_))];
+    clicks && forms && preferences.iter().all(|is| calls.iter().any(|call| is(call.prefer)))
 }
 
 /// Makes all the calls, each at its time, and gives all the answers.

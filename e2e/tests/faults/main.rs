@@ -7,6 +7,8 @@
 //! `CAPI_FAULTS_SEED`, `CAPI_FAULTS_ROUNDS`, `CAPI_FAULTS_MINUTES`.
 
 #[cfg(test)]
+mod happened;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod perform;
@@ -28,5 +30,6 @@ fn main() -> ExitCode {
         runtime.block_on(round::all()).map_err(|error| format!("{error:#}").into())
     });
     let repeats = Trial::test("faults::a_seed_repeats_load_and_schedule", || Ok(round::a_seed_repeats()?));
-    libtest_mimic::run(&arguments, vec![repeats, rounds]).exit_code()
+    let idle = Trial::test("faults::a_round_in_which_too_little_happened_is_none", || Ok(happened::too_little()?));
+    libtest_mimic::run(&arguments, vec![repeats, idle, rounds]).exit_code()
 }

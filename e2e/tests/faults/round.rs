@@ -14,6 +14,7 @@ use e2e::{
     deployment::{Deployment, Plan},
     gather,
     history::Fault,
+    instance::Instance,
     line::Line,
     merchant::Merchant,
     port,
@@ -23,6 +24,7 @@ use futures::future::try_join_all;
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use crate::{
+    happened::{Seen, missing},
     load::{self, Planned},
     perform::{ToMeta, USUAL_LATENCY, perform},
     schedule::{self, Schedule},
@@ -44,6 +46,11 @@ fn plan(seed: u64) -> (Vec<Planned>, Schedule) {
 pub(crate) fn a_seed_repeats() -> anyhow::Result<()> {
     ensure!(plan(7) == plan(7), "one seed, two plans");
     ensure!(plan(7) != plan(8), "two seeds, one plan");
+    for seed in 0..100 {
+        let (calls, schedule) = plan(seed);
+        ensure!(load::is_whole(&calls), "seed {seed} lacks a click id, a form or a preference");
+        ensure!(schedule.workers.iter().all(|(_, _, track)| !track.is_empty()), "seed {seed} spares a worker");
+    }
     Ok(())
 }
 
@@ -77,19 +84,20 @@ async fn round(seed: u64) -> anyhow::Result<String> {
 async fn on(stack: &Stack, seed: u64, folder: &Path, done: &Mutex<Vec<Fault>>) -> anyhow::Result<String> {
     let cluster = Cluster::at(stack.brokers(), &stack.clickhouse())?;
     let near = port::free()?;
-    let plan = Plan { ingests: INSTANCES, forwarders: INSTANCES, recorders: INSTANCES, ..Plan::default() };
+    let workers = Plan { ingests: INSTANCES, forwarders: INSTANCES, recorders: INSTANCES, ..Plan::default() };
     // Odd seeds are dynamic members of their groups, even ones static: both are deployed.
-    let plan = Plan { is_static: seed.is_multiple_of(2), ..plan };
-    let plan = plan.set("CAPI_META_URL", format!("http://{near}")).set("CAPI_META_TIMEOUT", "4s");
-    let mut deployment = Deployment::start(&cluster, "faults", &plan).await?;
+    let workers = Plan { is_static: seed.is_multiple_of(2), ..workers };
+    let workers = workers.set("CAPI_META_URL", format!("http://{near}")).set("CAPI_META_TIMEOUT", "4s");
+    let mut deployment = Deployment::start(&cluster, "faults", &workers).await?;
     match under_faults(stack, &mut deployment, near, seed, done).await {
-        Ok(evidence) => {
-            let findings = check(&evidence);
+        Ok((seen, evidence)) => {
+            let missing = missing(&plan(seed).1, &seen, &evidence).into_iter();
+            let findings = check(&evidence).into_iter().map(|finding| finding.to_string());
+            let findings: Vec<_> = findings.chain(missing).map(|finding| format!("* {finding}")).collect();
             if findings.is_empty() {
                 deployment.discard()?;
                 return Ok(summary(&evidence));
             }
-            let findings: Vec<_> = findings.iter().map(|finding| format!("* {finding}")).collect();
             bail!("{}", report(&findings.join("\n"), seed, folder, &mut deployment, stack, done))
         }
         Err(error) => bail!("{}", report(&format!("* {error:#}"), seed, folder, &mut deployment, stack, done)),
@@ -102,7 +110,7 @@ async fn under_faults(
     near: std::net::SocketAddr,
     seed: u64,
     done: &Mutex<Vec<Fault>>,
-) -> anyhow::Result<Evidence> {
+) -> anyhow::Result<(Seen, Evidence)> {
     let (calls, schedule) = plan(seed);
     let far = deployment.sandbox.url().trim_start_matches("http://").to_owned();
     let mut to_meta = ToMeta { near, far: far.clone(), line: Some(Line::open(near, far).await?) };
@@ -115,10 +123,20 @@ async fn under_faults(
         perform(&schedule, deployment, stack, &mut to_meta, done)
     )?;
     let faults = done.lock().unwrap().clone();
-    gather::evidence(deployment, &merchants, told, faults).await
+    let seen = seen(deployment, &calls).await?;
+    Ok((seen, gather::evidence(deployment, &merchants, told, faults).await?))
 }
 
-/// What a round was about: a round in which nothing was marked and nothing doubled was hardly one.
+/// Asked once everything was done, whatever is still on its way.
+async fn seen(deployment: &mut Deployment, calls: &[Planned]) -> anyhow::Result<Seen> {
+    let deeds = |instance: &mut Instance| instance.history().iter().map(|fault| fault.deed).collect();
+    let workers = deployment.numbered().map(|(kind, number, instance)| (kind, number, deeds(instance))).collect();
+    let statistics = deployment.sandbox.get("stats").await?;
+    let answers = statistics["outcomes"].as_object().context("the sandbox counts no outcomes")?;
+    Ok(Seen { forms: calls.iter().map(|call| call.form).collect(), workers, answers: answers.keys().cloned().collect() })
+}
+
+/// What a round was about.
 fn summary(evidence: &Evidence) -> String {
     let marked = evidence.rows.iter().filter(|row| row.marked).count();
     let doubled = evidence.counted.values().filter(|times| **times > 1).count();

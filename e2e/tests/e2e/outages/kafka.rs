@@ -37,7 +37,7 @@ const WATCHED: Duration = Duration::from_secs(5);
 /// An event has 5 s to be acknowledged, and no caller waits much longer; the rest is for a busy machine.
 const ANSWERED: Duration = Duration::from_secs(30);
 /// Lines that one worker may write about one outage.
-const LINES: usize = 200;
+const LINES: usize = 20;
 
 pub(crate) async fn kafka_comes_and_goes(cluster: &Cluster) -> anyhow::Result<()> {
     let local = cluster.scratch().join(fresh("e2e-kafka"));
