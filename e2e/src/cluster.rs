@@ -44,6 +44,12 @@ impl Cluster {
         Self { brokers: brokers.into(), clickhouse: clickhouse.into(), ..self.clone() }
     }
 
+    /// The same Kafka and ClickHouse under the programs of this folder.
+    #[must_use]
+    pub fn with_programs(&self, folder: &Path) -> Self {
+        Self { programs: folder.to_owned(), ..self.clone() }
+    }
+
     /// The path of a program of this workspace.
     ///
     /// # Errors

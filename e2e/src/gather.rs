@@ -91,11 +91,19 @@ fn order_at_meta(business: &HashMap<String, String>, dataset: &Value, event: &Va
     Some(order_key(business.get(dataset.as_str()?)?, name, order_id, id))
 }
 
+/// How far every group has read each of its inputs.
+///
+/// # Errors
+/// Where Kafka does not answer.
+pub async fn offsets(deployment: &Deployment) -> anyhow::Result<Vec<Committed>> {
+    from_kafka(deployment, Kafka::offsets).await
+}
+
 /// Waits until every group has committed all that there is, and no row is pending.
 async fn come_to_rest(deployment: &Deployment) -> anyhow::Result<Vec<Committed>> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let offsets = from_kafka(deployment, Kafka::offsets).await?;
+        let offsets = offsets(deployment).await?;
         let pending =
             deployment.analyst.one("SELECT countIf(conversion_status = 'pending') AS calls FROM calls").await?;
         let behind = offsets.iter().filter(|committed| committed.committed < committed.end).count();

@@ -1,12 +1,13 @@
 //! One instance of a worker: where it listens, whether it is ready, how it is ended.
 
 use std::{
+    ffi::OsStr,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitStatus,
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::{
     history::{Deed, Fault, now_ms},
@@ -173,6 +174,16 @@ impl Instance {
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Makes it another release's program of the same name, from its next start on.
+    ///
+    /// # Errors
+    /// Where there is no such program.
+    pub fn becomes(&mut self, of: impl FnOnce(&str) -> anyhow::Result<PathBuf>) -> anyhow::Result<()> {
+        let name = self.program.file_name().and_then(OsStr::to_str).context("a program without a name")?;
+        self.program = of(name)?;
+        Ok(())
     }
 
     /// What was done to it so far.

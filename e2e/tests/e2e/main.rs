@@ -105,7 +105,6 @@ fn main() -> ExitCode {
             Plan::default() => operations::every_statement_runs,
             Plan::default() => operations::pages_find_what_they_are_about,
             Plan::default() => operations::disaster::lost_topics_are_made_anew,
-            upgrade::plan() => upgrade::a_rolling_deploy_and_back,
             outages::meta::plan() => outages::meta::a_dead_dataset_and_a_flood_delay_nobody,
             tracing => trace::from_the_request_to_the_row,
             listening => wire::what_leaves,
@@ -178,6 +177,12 @@ fn main() -> ExitCode {
         let kafka = suite.alone("outages::kafka::kafka_comes_and_goes", async |cluster| {
             outages::kafka::kafka_comes_and_goes(cluster).await
         });
-        Ok([tls, kafka].into_iter().chain(own).chain(shared).chain(without_a_deployment()).collect())
+        let upgrade = suite.alone("upgrade::a_rolling_deploy_and_back", async |cluster| {
+            upgrade::a_rolling_deploy_and_back(cluster).await
+        });
+        let too_early = suite.alone("upgrade::a_writer_before_its_readers", async |cluster| {
+            upgrade::a_writer_before_its_readers(cluster).await
+        });
+        Ok([tls, kafka, upgrade, too_early].into_iter().chain(own).chain(shared).chain(without_a_deployment()).collect())
     })
 }

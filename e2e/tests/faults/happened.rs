@@ -127,10 +127,7 @@ fn whole() -> (Schedule, Seen, Evidence) {
     };
     let seen = Seen {
         forms: [Form::Sound, Form::WithoutCurrency, Form::WrongKey].into(),
-        workers: vec![
-            (Kind::Forwarder, 0, vec![Deed::Killed, Deed::Drained]),
-            (Kind::Recorder, 1, vec![Deed::Frozen]),
-        ],
+        workers: vec![(Kind::Forwarder, 0, vec![Deed::Killed, Deed::Drained]), (Kind::Recorder, 1, vec![Deed::Frozen])],
         answers: answers_asked_for().into_iter().map(str::to_owned).collect(),
     };
     let row = |status, reason: &str, marked| {

@@ -13,7 +13,11 @@ use e2e::{
     merchant::{Merchant, send},
 };
 use futures::future::try_join_all;
-use rand::{Rng as _, rngs::StdRng, seq::{IndexedRandom as _, SliceRandom as _}};
+use rand::{
+    Rng as _,
+    rngs::StdRng,
+    seq::{IndexedRandom as _, SliceRandom as _},
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -157,8 +161,11 @@ pub(crate) fn is_whole(calls: &[Planned]) -> bool {
     let clicks = CLICKS.iter().all(|click| calls.iter().any(|call| call.click.starts_with(click)));
     let forms = [Form::Sound, Form::WithoutCurrency, Form::WrongKey];
     let forms = forms.iter().all(|form| calls.iter().any(|call| call.form == *form));
-    let preferences: [fn(Prefer) -> bool; 3] =
-        [|prefer| prefer == Prefer::Nothing, |prefer| prefer == Prefer::Async, |prefer| matches!(prefer, Prefer::Wait(_))];
+    let preferences: [fn(Prefer) -> bool; 3] = [
+        |prefer| prefer == Prefer::Nothing,
+        |prefer| prefer == Prefer::Async,
+        |prefer| matches!(prefer, Prefer::Wait(_)),
+    ];
     clicks && forms && preferences.iter().all(|is| calls.iter().any(|call| is(call.prefer)))
 }
 

@@ -133,7 +133,11 @@ async fn seen(deployment: &mut Deployment, calls: &[Planned]) -> anyhow::Result<
     let workers = deployment.numbered().map(|(kind, number, instance)| (kind, number, deeds(instance))).collect();
     let statistics = deployment.sandbox.get("stats").await?;
     let answers = statistics["outcomes"].as_object().context("the sandbox counts no outcomes")?;
-    Ok(Seen { forms: calls.iter().map(|call| call.form).collect(), workers, answers: answers.keys().cloned().collect() })
+    Ok(Seen {
+        forms: calls.iter().map(|call| call.form).collect(),
+        workers,
+        answers: answers.keys().cloned().collect(),
+    })
 }
 
 /// What a round was about.
