@@ -6,7 +6,11 @@ use std::{
 };
 
 use forwarder::ledger::{Effect, Ledger};
-use schemas::{CallId, LedgerRecord, OrderHash, ledger::CLAIM_KEY, topics};
+use schemas::{
+    LedgerRecord, OrderHash,
+    ledger::{CLAIM_KEY, Listed},
+    topics,
+};
 use uuid::Uuid;
 
 use super::{
@@ -56,7 +60,7 @@ fn fold_partition(log: &[&LogRecord], window: Duration, end: &mut LedgerEnd) {
         let known = OrderEnd {
             credited: order.accepted.map(|accepted| accepted.call.uuid()),
             open: order.open.map(|open| open.call.uuid()),
-            listed: uuids(&order.listed),
+            listed: named(&order.listed),
         };
         end.orders.insert(key.clone(), known);
     }
@@ -77,7 +81,7 @@ impl Attempts {
             LedgerRecord::Claim(claim) => drop(self.claims.insert(read.offset, claim.instance.clone())),
             LedgerRecord::Intent(intent) => {
                 let by = self.claims.get(&intent.epoch).cloned().unwrap_or_default();
-                let (order, call, listed) = (read.key.clone(), intent.call.uuid(), uuids(&intent.listed));
+                let (order, call, listed) = (read.key.clone(), intent.call.uuid(), named(&intent.listed));
                 let intent = Intent { order, call, by, at: intent.at, overrides, listed, result: None };
                 self.intents.insert(read.offset, intent);
             }
@@ -87,15 +91,16 @@ impl Attempts {
         }
     }
 
-    fn resulted(&mut self, intent: i64, at: i64, listed: &[CallId]) {
+    fn resulted(&mut self, intent: i64, at: i64, listed: &Listed) {
         if let Some(intent) = self.intents.get_mut(&intent) {
-            intent.result = Some(IntentResult { at, listed: uuids(listed) });
+            intent.result = Some(IntentResult { at, listed: named(listed) });
         }
     }
 }
 
-fn uuids(calls: &[CallId]) -> Vec<Uuid> {
-    calls.iter().map(CallId::uuid).collect()
+/// No order of these tests has so many calls that its list is full.
+fn named(listed: &Listed) -> Vec<Uuid> {
+    listed.iter().map(|call| call.uuid()).collect()
 }
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {

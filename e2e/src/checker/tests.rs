@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::{
     CallId, LedgerRecord, OrderKey,
-    ledger::{Accepted, CLAIM_KEY, Claim, Intent as Intends, Refused},
+    ledger::{Accepted, CLAIM_KEY, Claim, Intent as Intends, Listed, Refused},
 };
 use uuid::Uuid;
 
@@ -468,14 +468,14 @@ fn the_ledger_is_folded_as_the_forwarders_fold_it() {
         })
     };
     let intends = |epoch, call, overrides, listed: &[CallId], at| {
-        LedgerRecord::Intent(Intends { epoch, call, overrides, listed: listed.to_vec(), at })
+        LedgerRecord::Intent(Intends { epoch, call, overrides, listed: listed.iter().copied().collect(), at })
     };
     let both = [first, second];
     let accepted = |intent, call, at| {
         LedgerRecord::Accepted(Accepted {
             intent,
             call,
-            listed: both.to_vec(),
+            listed: Listed::from(both),
             at,
             events_received: Some(1),
             fbtrace_id: String::new(),
@@ -484,7 +484,7 @@ fn the_ledger_is_folded_as_the_forwarders_fold_it() {
             forward_ms: 1,
         })
     };
-    let refused = LedgerRecord::Refused(Refused { intent: 1, call: first, listed: vec![], at: AT + 9 });
+    let refused = LedgerRecord::Refused(Refused { intent: 1, call: first, listed: Listed::default(), at: AT + 9 });
     let records = [
         claim("forwarder-1"),
         intends(0, first, 0, &[], AT + 1),
