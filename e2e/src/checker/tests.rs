@@ -271,6 +271,13 @@ fn what_comes_after_a_mark_is_no_cause_of_it() {
         evidence.faults = vec![fault(Deed::Killed, "forwarder-1", AT + 20, AT + 30)];
     });
     assert_eq!(check(&from_the_beginning), [Finding::FalseMark { call: call(1), order: order() }]);
+    // Nor is an intent that was disturbed later, though what disturbed it had begun before.
+    let later = with(from_the_beginning, |evidence| {
+        evidence.ledger.intents[0].result = Some(IntentResult { at: RESULT, listed: vec![call(1)] });
+        evidence.ledger.intents.push(Intent { by: "forwarder-2".into(), ..intent(1, AFTER) });
+        evidence.faults = vec![fault(Deed::Frozen, "forwarder-2", AT - 20, AFTER + 30)];
+    });
+    assert_eq!(check(&later), [Finding::FalseMark { call: call(1), order: order() }]);
 }
 
 #[test]
