@@ -66,6 +66,7 @@ pub fn call(u: &mut Unstructured<'_>) -> Result<Call> {
         num_items: Option::arbitrary(u)?,
         contents: items(u, line)?,
         body: Vec::arbitrary(u)?,
+        release: String::arbitrary(u)?,
     })
 }
 

@@ -69,14 +69,11 @@ macro_rules! own {
     };
 }
 
-/// Tests that need nothing to run.
-fn without_a_deployment() -> [Trial; 2] {
-    let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
-        Ok(operations::every_alert_has_a_page_and_a_trial()?)
-    });
-    let search =
-        Trial::test("secrets::planted::the_checker_is_not_blind", || Ok(secrets::planted::the_checker_is_not_blind()?));
-    [pages, search]
+/// Tests that start all they need by themselves, named by their paths.
+macro_rules! alone {
+    ($suite:ident: $($test:path,)*) => {
+        vec![$($suite.alone(stringify!($test), async |cluster| $test(cluster).await),)*]
+    };
 }
 
 fn main() -> ExitCode {
@@ -171,18 +168,22 @@ fn main() -> ExitCode {
             refusals::the_rate_limit,
             refusals::no_queue,
         ];
-        let tls = suite.alone("secrets::tls::a_cluster_with_tls_and_passwords", async |cluster| {
-            secrets::tls::a_cluster_with_tls_and_passwords(cluster).await
-        });
-        let kafka = suite.alone("outages::kafka::kafka_comes_and_goes", async |cluster| {
-            outages::kafka::kafka_comes_and_goes(cluster).await
-        });
-        let upgrade = suite.alone("upgrade::a_rolling_deploy_and_back", async |cluster| {
-            upgrade::a_rolling_deploy_and_back(cluster).await
-        });
-        let too_early = suite.alone("upgrade::a_writer_before_its_readers", async |cluster| {
-            upgrade::a_writer_before_its_readers(cluster).await
-        });
-        Ok([tls, kafka, upgrade, too_early].into_iter().chain(own).chain(shared).chain(without_a_deployment()).collect())
+        let alone = alone![suite:
+            secrets::tls::a_cluster_with_tls_and_passwords,
+            outages::kafka::kafka_comes_and_goes,
+            upgrade::a_rolling_deploy_and_back,
+            upgrade::a_writer_before_its_readers,
+        ];
+        Ok(alone.into_iter().chain(own).chain(shared).chain(pure()).collect())
     })
+}
+
+/// Tests that need nothing that runs.
+fn pure() -> [Trial; 2] {
+    let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
+        Ok(operations::every_alert_has_a_page_and_a_trial()?)
+    });
+    let search =
+        Trial::test("secrets::planted::the_checker_is_not_blind", || Ok(secrets::planted::the_checker_is_not_blind()?));
+    [pages, search]
 }
