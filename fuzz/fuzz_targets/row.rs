@@ -68,6 +68,7 @@ mod read_back {
         #[serde(with = "serde_bytes")]
         body: Vec<u8>,
         version: u64,
+        release: String,
     }
 }
 
