@@ -16,6 +16,7 @@
 
 pub mod business;
 mod change;
+mod fold;
 pub mod id;
 pub mod keys;
 pub mod link;

@@ -10,25 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use schemas::{ApiKey, Business, DecodeError, Message};
+use schemas::ApiKey;
 
-use crate::{business::BusinessEntry, id::BusinessId, rules::Fault};
+use crate::{business::BusinessEntry, id::BusinessId};
 
 const SHARDS: usize = 256;
-
-/// Why a value of the directory's topic cannot be taken over. The view goes on with what it has of that business.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// The key is no business id, or not that of the value.
-    #[error("the key is not the business id of the value")]
-    Key,
-    /// Not a Business in a known version.
-    #[error(transparent)]
-    Value(#[from] DecodeError),
-    /// A Business that breaks a rule.
-    #[error(transparent)]
-    Rule(#[from] Fault),
-}
 
 /// All businesses at one moment. A clone is cheap and does not follow later changes.
 #[derive(Clone)]
@@ -55,7 +41,7 @@ impl Default for Snapshot {
 impl Snapshot {
     /// The business with this id, in any case, enabled or not; `None` also where the text is no business id.
     pub fn business(&self, id: &str) -> Option<Arc<BusinessEntry>> {
-        self.businesses.get(&BusinessId::parse(id)?).cloned()
+        self.get(BusinessId::parse(id)?).cloned()
     }
 
     /// The key with this public id, and the business it belongs to.
@@ -79,16 +65,8 @@ impl Snapshot {
         self.businesses.values()
     }
 
-    /// Takes over one message of the directory's topic: a value replaces the business, a tombstone (`None`) removes it.
-    ///
-    /// # Errors
-    /// Where the message cannot be understood; nothing has changed then.
-    pub fn apply(&mut self, key: &[u8], payload: Option<&[u8]>) -> Result<(), Unreadable> {
-        match (id_of(key)?, payload) {
-            (id, None) => self.remove(id),
-            (id, Some(payload)) => self.put(read(id, payload)?),
-        }
-        Ok(())
+    pub(crate) fn get(&self, id: BusinessId) -> Option<&Arc<BusinessEntry>> {
+        self.businesses.get(&id)
     }
 
     /// Puts a business, or replaces it whole.
@@ -101,7 +79,7 @@ impl Snapshot {
         self.businesses.insert(entry.id, entry);
     }
 
-    fn remove(&mut self, id: BusinessId) {
+    pub(crate) fn remove(&mut self, id: BusinessId) {
         let Some(gone) = self.businesses.remove(&id) else { return };
         for key in &gone.keys {
             if self.keys.get(key.key_id.as_str()).is_some_and(|owner| owner.id == id) {
@@ -117,17 +95,6 @@ impl FromIterator<BusinessEntry> for Snapshot {
         entries.into_iter().for_each(|entry| snapshot.put(entry));
         snapshot
     }
-}
-
-/// The business that a message of the topic is about.
-pub(crate) fn id_of(key: &[u8]) -> Result<BusinessId, Unreadable> {
-    std::str::from_utf8(key).ok().and_then(BusinessId::parse).ok_or(Unreadable::Key)
-}
-
-/// The value of a message about `id`.
-pub(crate) fn read(id: BusinessId, payload: &[u8]) -> Result<BusinessEntry, Unreadable> {
-    let entry = BusinessEntry::try_from(Business::decode(payload)?)?;
-    if entry.id == id { Ok(entry) } else { Err(Unreadable::Key) }
 }
 
 /// A map in parts that its clones share until one of them changes a part.
@@ -211,16 +178,11 @@ mod tests {
         }
     }
 
-    fn put(snapshot: &mut Snapshot, entry: BusinessEntry) {
-        let key = entry.id.to_string();
-        snapshot.apply(key.as_bytes(), Some(&Business::from(entry).encode())).unwrap();
-    }
-
     #[test]
     fn a_value_replaces_the_business_and_its_keys() {
         let mut snapshot = Snapshot::default();
-        put(&mut snapshot, entry(1, &["old", "kept"]));
-        put(&mut snapshot, entry(1, &["kept", "new"]));
+        snapshot.put(entry(1, &["old", "kept"]));
+        snapshot.put(entry(1, &["kept", "new"]));
         assert_eq!(snapshot.len(), 1);
         assert!(snapshot.key("old").is_none());
         for key_id in ["kept", "new"] {
@@ -232,18 +194,18 @@ mod tests {
     #[test]
     fn ids_are_looked_up_in_any_case() {
         let mut snapshot = Snapshot::default();
-        put(&mut snapshot, entry(0xabc, &[]));
+        snapshot.put(entry(0xabc, &[]));
         assert!(snapshot.business(&id(0xabc).to_string().to_uppercase()).is_some());
         assert!(snapshot.business("shop").is_none());
     }
 
     #[test]
-    fn a_tombstone_removes_the_business_and_its_keys_only() {
+    fn a_business_goes_with_its_keys_only() {
         let mut snapshot = Snapshot::default();
-        put(&mut snapshot, entry(1, &["a"]));
-        put(&mut snapshot, entry(2, &["b"]));
-        snapshot.apply(id(1).to_string().as_bytes(), None).unwrap();
-        snapshot.apply(id(3).to_string().as_bytes(), None).unwrap();
+        snapshot.put(entry(1, &["a"]));
+        snapshot.put(entry(2, &["b"]));
+        snapshot.remove(id(1));
+        snapshot.remove(id(3));
         assert!(snapshot.business(&id(1).to_string()).is_none() && snapshot.key("a").is_none());
         assert_eq!((snapshot.len(), snapshot.key("b").unwrap().business.id), (1, id(2)));
     }
@@ -251,24 +213,10 @@ mod tests {
     #[test]
     fn a_key_that_moved_to_another_business_stays_there() {
         let mut snapshot = Snapshot::default();
-        put(&mut snapshot, entry(1, &["moved"]));
-        put(&mut snapshot, entry(2, &["moved"]));
-        put(&mut snapshot, entry(1, &[]));
+        snapshot.put(entry(1, &["moved"]));
+        snapshot.put(entry(2, &["moved"]));
+        snapshot.put(entry(1, &[]));
         assert_eq!(snapshot.key("moved").unwrap().business.id, id(2));
-    }
-
-    #[test]
-    fn what_cannot_be_read_changes_nothing() {
-        let mut snapshot = Snapshot::default();
-        put(&mut snapshot, entry(1, &["a"]));
-        let (one, two) = (id(1).to_string(), id(2).to_string());
-        let of_two = Business::from(entry(2, &[])).encode();
-        let nameless = Business { name: String::new(), ..Business::from(entry(1, &[])) }.encode();
-        assert!(matches!(snapshot.apply(one.as_bytes(), Some(b"{}")), Err(Unreadable::Value(_))));
-        assert!(matches!(snapshot.apply(one.as_bytes(), Some(&of_two)), Err(Unreadable::Key)));
-        assert!(matches!(snapshot.apply(b"\xff", Some(&of_two)), Err(Unreadable::Key)));
-        assert!(matches!(snapshot.apply(one.as_bytes(), Some(&nameless)), Err(Unreadable::Rule(_))));
-        assert!(snapshot.key("a").is_some() && snapshot.business(&two).is_none());
     }
 
     #[test]
@@ -276,7 +224,7 @@ mod tests {
         let mut snapshot: Snapshot = (0..2000).map(|number| entry(number, &[])).collect();
         let before = snapshot.clone();
         snapshot.put(BusinessEntry::new(id(7), "renamed"));
-        snapshot.apply(id(8).to_string().as_bytes(), None).unwrap();
+        snapshot.remove(id(8));
         assert_eq!((before.len(), snapshot.len()), (2000, 1999));
         assert_eq!(before.business(&id(7).to_string()).unwrap().name, "business 7");
         assert_eq!(snapshot.businesses().count(), 1999);

@@ -7,20 +7,17 @@ mod topic;
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 pub use error::StoreError;
-use rdkafka::{
-    ClientConfig, Message,
-    message::{BorrowedMessage, Headers},
-};
+use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
 use schemas::{DecodeError, Topics};
 use topic::{Reader, Topic};
 
 use crate::{
     business::{BusinessEntry, ChannelEntry},
-    change::{BASE_HEADER, History, put_key},
+    change::{History, put_key},
+    fold::{Fold, Unreadable, id_of, read},
     id::BusinessId,
     keys::NewKey,
     secret::SecretKeys,
-    snapshot::{Snapshot, Unreadable, id_of, read},
 };
 
 /// How often a change is merged with those of others before a command gives up.
@@ -65,17 +62,17 @@ impl Store {
     /// # Errors
     /// Where the topic cannot be read to its end.
     pub async fn list(&self) -> Result<Listing, StoreError> {
-        let (mut snapshot, mut faults) = (Snapshot::default(), BTreeMap::new());
+        let (mut fold, mut faults) = (Fold::default(), BTreeMap::new());
         let take = |message: &BorrowedMessage<'_>| {
             let key = message.key().unwrap_or_default();
-            match snapshot.apply(key, message.payload()) {
+            match fold.apply(message) {
                 Ok(()) => faults.remove(key),
                 Err(fault) => faults.insert(key.to_vec(), format!("offset {}: {fault}", message.offset())),
             };
             Ok(())
         };
         self.topic.reader()?.to_end(take).await?;
-        let mut businesses: Vec<_> = snapshot.businesses().cloned().collect();
+        let mut businesses: Vec<_> = fold.snapshot().businesses().cloned().collect();
         businesses.sort_by_key(|entry| entry.id);
         Ok(Listing { businesses, faults: faults.into_values().collect() })
     }
@@ -154,7 +151,7 @@ impl Store {
     }
 
     /// Encrypts the token of a business with the current key, where it is not yet; whether it was. Nothing is written
-    /// where it is, or where there is no channel.
+    /// where it is, or where there is no channel, but to repair what a command that was killed left behind.
     ///
     /// # Errors
     /// Where the business is unknown, the token cannot be decrypted, or Kafka does not take it.
@@ -170,11 +167,12 @@ impl Store {
         };
         let reader = self.topic.reader()?;
         let history = self.history(id, &reader).await?;
-        if !sealed_anew(history.current())?.1 {
-            return Ok(false);
+        let (_, is_anew) = sealed_anew(history.current())?;
+        if is_anew || history.needs_repair() {
+            let change = |entry| sealed_anew(entry).map(|(entry, _)| entry);
+            self.write(id, &reader, history, change).await?;
         }
-        let change = |entry| sealed_anew(entry).map(|(entry, _)| entry);
-        self.write(id, &reader, history, change).await.map(|_| true)
+        Ok(is_anew)
     }
 
     async fn change_known(
@@ -211,10 +209,7 @@ impl Store {
         for _ in 0..ATTEMPTS {
             changed.check()?;
             let own = self.topic.write(&changed, history.base()).await?;
-            let merge = |message: &BorrowedMessage<'_>| {
-                take(id, message, |value| history.merge(message.offset(), base(message), value))
-            };
-            reader.through(own, merge).await?;
+            reader.through(own, |message| take(id, message, &mut history)).await?;
             let merged = change(history.current())?;
             if merged == changed {
                 return Ok(changed);
@@ -227,35 +222,23 @@ impl Store {
     /// What the topic holds of one business.
     async fn history(&self, id: BusinessId, reader: &Reader<'_>) -> Result<History, StoreError> {
         let mut history = History::default();
-        let read = |message: &BorrowedMessage<'_>| take(id, message, |value| history.read(message.offset(), value));
-        reader.to_end(read).await?;
+        reader.to_end(|message| take(id, message, &mut history)).await?;
         Ok(history)
     }
 }
 
-/// Hands the value of a message on, `None` for a tombstone, where it is about `id`. What cannot be read is skipped as
-/// the workers skip it, but for what a later release wrote.
-fn take(
-    id: BusinessId,
-    message: &BorrowedMessage<'_>,
-    value: impl FnOnce(Option<BusinessEntry>),
-) -> Result<(), StoreError> {
-    if id_of(message.key().unwrap_or_default()).ok() != Some(id) {
+/// Takes over a message, where it is about `id`. What cannot be read is skipped as the workers skip it, but for what a
+/// later release wrote.
+fn take(id: BusinessId, message: &BorrowedMessage<'_>, history: &mut History) -> Result<(), StoreError> {
+    if id_of(message).ok() != Some(id) {
         return Ok(());
     }
-    match message.payload().map(|payload| read(id, payload)).transpose() {
-        Ok(read) => value(read),
+    match read(message) {
+        Ok(written) => history.take(written),
         Err(Unreadable::Value(fault @ DecodeError::UnknownSchema(_))) => {
             return Err(StoreError::Newer { business: id, fault });
         }
         Err(fault) => tracing::warn!(business_id = %id, %fault, "a value cannot be read: the one before stands"),
     }
     Ok(())
-}
-
-/// The offset of the value that a message was made from.
-fn base(message: &BorrowedMessage<'_>) -> Option<i64> {
-    let headers = message.headers()?;
-    let base = headers.iter().find(|header| header.key == BASE_HEADER)?;
-    std::str::from_utf8(base.value?).ok()?.parse().ok()
 }

@@ -21,7 +21,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::snapshot::{Snapshot, Unreadable};
+use crate::{
+    fold::{Fold, Unreadable},
+    snapshot::Snapshot,
+};
 
 /// The directory has one partition: a change of a business and all before it are seen in one order.
 pub(crate) const PARTITION: i32 = 0;
@@ -81,7 +84,7 @@ impl DirectoryView {
         let following = Following {
             topic,
             consumer,
-            ahead: Snapshot::default(),
+            ahead: Fold::default(),
             published: Arc::clone(&snapshot),
             ready: became_ready,
             away: None,
@@ -159,7 +162,7 @@ struct Following<R> {
     topic: String,
     consumer: Arc<StreamConsumer<Callbacks>>,
     /// What has been read, published or not.
-    ahead: Snapshot,
+    ahead: Fold,
     published: Arc<ArcSwap<Snapshot>>,
     ready: watch::Sender<bool>,
     /// When Kafka is asked next, where something went wrong.
@@ -217,7 +220,7 @@ impl<R: Fn(ViewEvent<'_>) + Send + Sync + 'static> Following<R> {
             Err(KafkaError::PartitionEOF(_)) => return Step::End,
             Err(error) => return Step::Fault(error),
         };
-        if let Err(fault) = self.ahead.apply(message.key().unwrap_or_default(), message.payload()) {
+        if let Err(fault) = self.ahead.apply(&message) {
             let offset = message.offset();
             tracing::error!(offset, %fault, "a value of the directory cannot be read; the business keeps its last one");
             (self.report)(ViewEvent::Unreadable { offset, fault: &fault });
@@ -226,9 +229,9 @@ impl<R: Fn(ViewEvent<'_>) + Send + Sync + 'static> Following<R> {
     }
 
     fn publish(&self, end: bool) {
-        self.published.store(Arc::new(self.ahead.clone()));
+        self.published.store(Arc::new(self.ahead.snapshot().clone()));
         if end && !self.ready.send_replace(true) {
-            tracing::info!(businesses = self.ahead.len(), "the directory has been read");
+            tracing::info!(businesses = self.ahead.snapshot().len(), "the directory has been read");
             (self.report)(ViewEvent::Following);
         }
     }

@@ -5,17 +5,19 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use capi_directory::{
-    BusinessId, ChannelEntry, DirectoryView, Snapshot, Store, StoreError, ViewEvent, authenticate, keys::NewKey,
-    store::Details,
+    AccessToken, BusinessEntry, BusinessId, ChannelEntry, DirectoryView, KeyRefusal, SecretKeys, Snapshot, Store,
+    StoreError, ViewEvent, authenticate, keys::NewKey, store::Details,
 };
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    message::{Header, OwnedHeaders},
     mocking::MockCluster,
     producer::{DefaultProducerContext, FutureProducer, FutureRecord},
     types::{RDKafkaApiKey, RDKafkaRespErr},
     util::Timeout,
 };
-use schemas::Topics;
+use schemas::{Business, Message, Topics};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::timeout,
@@ -55,9 +57,17 @@ impl Cluster {
     }
 
     async fn write(&self, key: &str, payload: Option<&[u8]>) {
+        self.write_from(None, key, payload).await;
+    }
+
+    /// As a command writes that made its value from the one at `base`.
+    async fn write_from(&self, base: Option<i64>, key: &str, payload: Option<&[u8]>) {
         let producer: FutureProducer = self.config.create().unwrap();
         let topic = self.topics.directory();
-        let record = FutureRecord { payload, ..FutureRecord::<_, [u8]>::to(&topic).key(key).partition(0) };
+        let base = base.map(|base| base.to_string());
+        let header = base.as_ref().map(|base| Header { key: "base-offset", value: Some(base) });
+        let headers = header.map(|header| OwnedHeaders::new().insert(header));
+        let record = FutureRecord { payload, headers, ..FutureRecord::<_, [u8]>::to(&topic).key(key).partition(0) };
         producer.send(record, Timeout::Never).await.unwrap();
     }
 }
@@ -169,6 +179,54 @@ async fn commands_at_once_lose_none_of_each_others_changes() {
     let last = store.find(id(1)).await.unwrap();
     assert_eq!(last.channel, Some(channel));
     assert!(keys.iter().all(|key| last.key(&key.key.key_id).is_some()));
+}
+
+/// `capi channel reencrypt` read the business at offset 2, wrote after the revocation at 3, and was killed before it saw
+/// that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_killed_before_its_repair_undoes_nothing() {
+    let (cluster, keys) = (Cluster::start(), SecretKeys::new([2; 32], Some([1; 32])));
+    let (store, key) = (cluster.store(), NewKey::generate("key", 1));
+    let token = AccessToken::parse("EAAGsecret".to_owned().into()).unwrap();
+    let access_token = SecretKeys::new([1; 32], None).seal(id(1), &token);
+    store.put_business(id(1), &details("First")).await.unwrap();
+    store.put_channel(id(1), &ChannelEntry { access_token: access_token.clone(), ..channel() }).await.unwrap();
+    let mut killed = store.create_key(id(1), &key).await.unwrap();
+    store.revoke_key(id(1), &key.key.key_id, 5).await.unwrap();
+    let sealed = keys.seal_anew(id(1), &access_token).unwrap().unwrap();
+    killed.channel.as_mut().unwrap().access_token.clone_from(&sealed);
+    cluster.write_from(Some(2), &id(1).to_string(), Some(&Business::from(killed).encode())).await;
+
+    let (view, _events) = cluster.view();
+    view.ready().await;
+    let refused = authenticate([key.plaintext.as_bytes()], 9, &view.snapshot());
+    assert!(matches!(refused, Err(KeyRefusal::Revoked(_))), "{refused:?}");
+    let stands = store.find(id(1)).await.unwrap();
+    assert_eq!((stands.keys[0].revoked_at, &stands.channel.as_ref().unwrap().access_token), (Some(5), &sealed));
+    assert_eq!(*store.list().await.unwrap().businesses[0], stands);
+
+    // Compaction leaves the last value only: it is made whole by the command, done again, or by any other.
+    assert!(!store.seal_token_anew(id(1), &keys).await.unwrap(), "the token was sealed anew already");
+    assert_eq!(last_value(&cluster), stands);
+    assert!(!store.seal_token_anew(id(1), &keys).await.unwrap());
+    assert_eq!(messages(&cluster).len(), 6, "nothing is written where nothing is to be mended");
+}
+
+/// All messages of the directory's topic, by their payloads.
+fn messages(cluster: &Cluster) -> Vec<Vec<u8>> {
+    let mut config = cluster.config.clone();
+    let config = config.set("group.id", "test").set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut start = TopicPartitionList::new();
+    start.add_partition_offset(&cluster.topics.directory(), 0, Offset::Offset(0)).unwrap();
+    consumer.assign(&start).unwrap();
+    let polled = std::iter::from_fn(|| consumer.poll(Timeout::Never));
+    let messages = polled.map_while(|polled| polled.ok().map(|message| message.payload().unwrap_or_default().to_vec()));
+    messages.collect()
+}
+
+fn last_value(cluster: &Cluster) -> BusinessEntry {
+    Business::decode(messages(cluster).last().unwrap()).unwrap().try_into().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

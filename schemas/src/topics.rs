@@ -13,6 +13,10 @@ pub const EVENTS_KEPT: Duration = Duration::from_hours(8 * 24);
 /// this time (rule 6 of the ledger).
 pub const LEDGER_COMPACTION_LAG: Duration = Duration::from_hours(6);
 
+/// How long values of the directory are left alone by compaction: what a killed command left half done is repaired from
+/// them.
+const DIRECTORY_COMPACTION_LAG: Duration = Duration::from_hours(7 * 24);
+
 /// The delay tiers.
 pub const TIERS: usize = 3;
 
@@ -111,7 +115,7 @@ impl Topics {
             spec(self.orders(), PerOrder, ledger(window)),
             spec(self.records(), PerOrder, deleted(EVENTS_KEPT)),
             spec(self.verdicts(), PerInstance, deleted(10 * MINUTE)),
-            spec(self.directory(), One, vec![("cleanup.policy", "compact".into()), ("segment.ms", millis(DAY))]),
+            spec(self.directory(), One, directory()),
             spec(self.dead_letters(), One, deleted(30 * DAY)),
         ]);
         specs
@@ -131,6 +135,14 @@ fn spec(name: String, partitions: Partitions, settings: Vec<(&'static str, Strin
 fn deleted(kept: Duration) -> Vec<(&'static str, String)> {
     let segment = (kept / 10).clamp(MINUTE, DAY);
     vec![("cleanup.policy", "delete".into()), ("retention.ms", millis(kept)), ("segment.ms", millis(segment))]
+}
+
+fn directory() -> Vec<(&'static str, String)> {
+    vec![
+        ("cleanup.policy", "compact".into()),
+        ("min.compaction.lag.ms", millis(DIRECTORY_COMPACTION_LAG)),
+        ("segment.ms", millis(DAY)),
+    ]
 }
 
 fn ledger(window: Duration) -> Vec<(&'static str, String)> {
@@ -155,6 +167,12 @@ mod tests {
         let names: Vec<_> = Topics::new("capi").specs(28 * DAY).into_iter().map(|spec| spec.name).collect();
         let expected = "events.live events.backfill events.retry.1 events.retry.2 events.retry.3 orders records verdicts directory dead-letters";
         assert_eq!(names, expected.split(' ').map(|name| format!("capi.{name}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_killed_command_leaves_a_week_for_its_repair() {
+        let directory = Topics::new("x").specs(28 * DAY).into_iter().find(|spec| spec.name == "x.directory").unwrap();
+        assert!(directory.settings.contains(&("min.compaction.lag.ms", (7_u64 * 24 * 3600 * 1000).to_string())));
     }
 
     #[test]
