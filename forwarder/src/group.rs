@@ -19,8 +19,9 @@ use rdkafka::{
 };
 use schemas::Topics;
 use tokio::{sync::mpsc, time::timeout};
+use worker::outage;
 
-use crate::{inputs::Input, metrics, outage, owner::kafka::Coordinates, tenure::Tenure};
+use crate::{inputs::Input, metrics, owner::kafka::Coordinates, tenure::Tenure};
 
 /// How long a forwarder may be silent before its partitions go to others, where the properties file does not say.
 const SESSION: &str = "15000";

@@ -12,11 +12,12 @@ use rdkafka::{
 use schemas::{ConversionEvent, Message as _, OrderKey, Topics, event::VERDICT_PARTITION_HEADER, topics};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::Span;
+use worker::outage;
 
 use crate::{
     clock,
     group::{Group, InputQueue},
-    metrics, outage,
+    metrics,
     owner::kafka::ReadsEvents,
     publish::Publisher,
 };

@@ -11,7 +11,6 @@
 //! | [`meta`] | the way to Meta and back |
 //! | [`age`] | whether Meta still takes an event |
 //! | [`tiers`], [`outcome`] | what becomes of an event |
-//! | `outage` | what is said while Kafka is away |
 //! | [`publish`] | what is written to Kafka |
 //! | [`frontier`] | which offsets may be committed |
 
@@ -25,7 +24,6 @@ pub mod inputs;
 pub mod ledger;
 pub mod meta;
 pub mod metrics;
-mod outage;
 pub mod outcome;
 pub mod owner;
 pub mod publish;

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, mpsc as std_mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -16,16 +16,24 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::spawn_blocking,
+    time::sleep,
+};
 
-use crate::{outage, owner::kafka::ReadsLedger};
+use worker::outage;
+
+use crate::owner::kafka::ReadsLedger;
 
 /// Records that may be read ahead of the fold.
 const READ_AHEAD: usize = 4096;
 /// How long one poll waits: the longest a command waits for the thread.
 const POLL: Duration = Duration::from_millis(10);
-/// How long one record may take to be fetched by its offset.
+/// How long one try to fetch a record by its offset may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(5);
+/// How long after a fetch that failed the next one begins: most often Kafka is away.
+const FETCH_AGAIN: Duration = Duration::from_secs(1);
 /// Credits fetched at once: each fetch has a client of its own, and a replay after a crash asks for thousands.
 const FETCHES: usize = 8;
 
@@ -81,14 +89,29 @@ impl Tail {
     /// took it; a Kafka that is away is waited for.
     async fn fetch_accepted(&self, partition: i32, offset: i64) -> Option<Accepted> {
         let _turn = self.fetches.acquire().await.ok()?;
+        let mut reader = None;
         loop {
-            let (config, topic) = (self.config.clone(), self.topic.clone());
-            let fetched = tokio::task::spawn_blocking(move || fetch(&config, &topic, partition, offset)).await.ok()?;
-            match fetched {
+            let error = match self.fetch(&mut reader, partition, offset).await {
                 Ok(found) => return found,
-                Err(error) => tracing::warn!(%error, partition, offset, "a credit cannot be read again now"),
-            }
+                Err(error) => error,
+            };
+            outage::log_unless_away(&error, "a credit");
+            sleep(FETCH_AGAIN).await;
         }
+    }
+
+    /// One try, with the client of the tries before.
+    async fn fetch(
+        &self,
+        reader: &mut Option<Arc<BaseConsumer<outage::Reader>>>,
+        partition: i32,
+        offset: i64,
+    ) -> KafkaResult<Option<Accepted>> {
+        let consumer = match reader {
+            Some(consumer) => Arc::clone(consumer),
+            None => Arc::clone(reader.insert(Arc::new(placed(&self.config, &self.topic, partition, offset)?))),
+        };
+        spawn_blocking(move || credit(&consumer, offset)).await.map_err(|_| KafkaError::Canceled)?
     }
 }
 
@@ -127,17 +150,36 @@ fn thread_failed(error: &std::io::Error) -> KafkaError {
     KafkaError::ClientCreation(error.to_string())
 }
 
-/// `None` where another record stands next: compaction took this one.
-fn fetch(config: &ClientConfig, topic: &str, partition: i32, offset: i64) -> KafkaResult<Option<Accepted>> {
+/// A client that reads on from one place.
+fn placed(
+    config: &ClientConfig,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> KafkaResult<BaseConsumer<outage::Reader>> {
     let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Reader)?;
     consumer.assign(&place(topic, partition, offset)?)?;
-    let no_answer = || Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
-    let message = consumer.poll(FETCH_LIMIT).unwrap_or_else(no_answer)?;
-    let record = LedgerRecord::decode(message.payload().unwrap_or_default());
-    Ok(match record {
-        Ok(LedgerRecord::Accepted(accepted)) if message.offset() == offset => Some(accepted),
+    Ok(consumer)
+}
+
+/// The credit that is read next; `None` where it is another record: compaction took this one. The client tells each of
+/// its attempts to connect: they are passed over, or it would be long back before the last of them is read.
+fn credit(consumer: &BaseConsumer<outage::Reader>, offset: i64) -> KafkaResult<Option<Accepted>> {
+    let (end, mut error) = (Instant::now() + FETCH_LIMIT, RDKafkaErrorCode::OperationTimedOut);
+    while let Some(polled) = consumer.poll(end.saturating_duration_since(Instant::now())) {
+        match polled {
+            Ok(message) => return Ok(accepted(&message).filter(|_| message.offset() == offset)),
+            Err(fault) => error = fault.rdkafka_error_code().unwrap_or(error),
+        }
+    }
+    Err(KafkaError::MessageConsumption(error))
+}
+
+fn accepted(message: &BorrowedMessage<'_>) -> Option<Accepted> {
+    match LedgerRecord::decode(message.payload().unwrap_or_default()) {
+        Ok(LedgerRecord::Accepted(accepted)) => Some(accepted),
         _ => None,
-    })
+    }
 }
 
 fn place(topic: &str, partition: i32, offset: i64) -> KafkaResult<TopicPartitionList> {

@@ -24,7 +24,7 @@ use crate::{
     router, server,
     service::{Pipeline, Service},
     settings::Settings,
-    verdict::{Listener, Waiters},
+    verdict::{Listener, Listening, Waiters},
 };
 
 /// The producer's entry in `/readyz`: whether brokers answer it.
@@ -66,6 +66,9 @@ pub enum RunError {
     /// The producer failed for good.
     #[error("the Kafka producer failed for good")]
     Producer,
+    /// The thread that hears verdicts is dead: every caller would wait in vain.
+    #[error("the thread that listens for verdicts has ended")]
+    Verdicts,
 }
 
 /// Runs until a drain has ended. The port opens at once; while Kafka is away, calls are answered 503.
@@ -98,11 +101,14 @@ pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
         tracing::warn!("calls were still in flight at the end of the drain");
     };
     let failed = async {
-        if let Err(fault) = kafka.open(&service, queue, &stop).await {
-            return fault;
+        let listening = match kafka.open(&service, queue, &stop).await {
+            Ok(listening) => listening,
+            Err(fault) => return fault,
+        };
+        tokio::select! {
+            () = failed.cancelled() => RunError::Producer,
+            () = listening.ended() => RunError::Verdicts,
         }
-        failed.cancelled().await;
-        RunError::Producer
     };
     let ended = tokio::select! {
         () = served => Ok(()),
@@ -140,16 +146,20 @@ impl Kafka {
 
     /// Opens the service once the topics are checked and the verdicts are listened for, waiting for as long as Kafka is
     /// away. The thread that listens ends with `stop`.
-    async fn open(&self, service: &Service, queue: KafkaQueue, stop: &CancellationToken) -> Result<(), RunError> {
+    async fn open(
+        &self,
+        service: &Service,
+        queue: KafkaQueue,
+        stop: &CancellationToken,
+    ) -> Result<Listening, RunError> {
         let verdicts = self.health.dependency("verdicts");
         let found = topics::verify(&self.config, &self.topics, None, &self.health.dependency(KAFKA)).await?;
         let listener = self.place_listener(found.verdicts, &verdicts).await;
         let waiters = Arc::new(Waiters::default());
         let publisher = Publisher::new(Box::new(queue), self.topics.clone(), found.per_order, listener.partition());
-        listener.run(Arc::clone(&waiters), stop.clone()).map_err(RunError::Thread)?;
+        let listening = listener.run(Arc::clone(&waiters), verdicts, stop.clone()).map_err(RunError::Thread)?;
         service.open(Pipeline { publisher, waiters });
-        verdicts.up();
-        Ok(())
+        Ok(listening)
     }
 
     async fn place_listener(&self, partitions: i32, health: &Dependency) -> Listener {

@@ -2,9 +2,10 @@
 //! answers there.
 
 mod listen;
+mod standing;
 mod wait;
 mod waiters;
 
-pub use listen::Listener;
+pub use listen::{Listener, Listening};
 pub use wait::{DRAIN_WAIT, Patience};
 pub use waiters::{Waiter, Waiters};

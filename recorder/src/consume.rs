@@ -16,7 +16,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
-use worker::shutdown::Shutdown;
+use worker::{outage, shutdown::Shutdown};
 
 use crate::{
     group::{self, Consumer},
@@ -135,7 +135,7 @@ impl Intake {
         if let Some((_, reason)) = self.consumer.client().fatal_error() {
             return Err(IntakeFault::Fatal(reason));
         }
-        tracing::warn!(%error, "cannot read from Kafka now");
+        outage::log_unless_away(&error, "records");
         Ok(None)
     }
 

@@ -10,6 +10,7 @@
 //! | [`health`], [`admin`] | readiness, and where it is asked |
 //! | [`shutdown`] | the wish to end |
 //! | [`producer`] | writing to Kafka: done, not done, unknown |
+//! | [`outage`] | readers while Kafka is away |
 //! | [`topics`] | what Kafka has, checked at boot |
 //! | [`dead_letters`] | where unreadable messages go |
 
@@ -17,6 +18,7 @@ pub mod admin;
 pub mod dead_letters;
 pub mod health;
 mod log_line;
+pub mod outage;
 pub mod producer;
 pub mod properties;
 pub mod run;

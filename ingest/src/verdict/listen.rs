@@ -1,6 +1,12 @@
 //! Listening for verdicts: one partition of their topic, from its end on.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -9,22 +15,37 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 use schemas::{CallId, Message, Topics, Verdict};
-use tokio::task::spawn_blocking;
+use tokio::{sync::oneshot, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
+use worker::{health::Dependency, outage};
 
-use super::Waiters;
+use super::{Waiters, standing::Standing};
 use crate::metrics;
 
 /// How long Kafka may take to say where a partition ends.
 const PLACE_TIME: Duration = Duration::from_secs(5);
+/// How long Kafka may take to answer the thread that listens: nobody is heard meanwhile.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// How often the thread looks whether it is to end.
 const POLL_TIME: Duration = Duration::from_millis(250);
 
 /// A consumer at the end of one partition of the verdicts topic. It belongs to no group: every instance reads the
 /// partition that it chose, alone or with others, and remembers nothing of it.
 pub struct Listener {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<outage::Reader>,
+    topic: String,
     partition: i32,
+}
+
+/// A listener at work.
+pub struct Listening(oneshot::Receiver<Infallible>);
+
+impl Listening {
+    /// Waits until nobody listens any more, be it for a panic.
+    pub async fn ended(self) {
+        // Nothing is ever sent: the other end goes with the thread.
+        let _ = self.0.await;
+    }
 }
 
 impl Listener {
@@ -45,34 +66,52 @@ impl Listener {
         self.partition
     }
 
-    /// Hands every verdict to its waiter, on a thread of its own, until `stop` is cancelled.
+    /// Hands every verdict to its waiter, on a thread of its own, until `stop` is cancelled. Says in `health` whether it
+    /// can; who waits while it cannot is told that the event is pending.
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub fn run(self, waiters: Arc<Waiters>, stop: CancellationToken) -> io::Result<()> {
-        thread::Builder::new().name("verdicts".into()).spawn(move || {
+    pub fn run(self, waiters: Arc<Waiters>, health: Dependency, stop: CancellationToken) -> io::Result<Listening> {
+        let mut standing = Standing::new(health, Instant::now());
+        on_a_thread(move || {
             while !stop.is_cancelled() {
                 match self.consumer.poll(POLL_TIME) {
                     None => {}
                     Some(Ok(message)) => deliver(&waiters, &message),
-                    // The client goes on by itself. Who waits meanwhile is told that the event is pending.
-                    Some(Err(fault)) => tracing::warn!(%fault, "verdicts cannot be read"),
+                    // The client goes on by itself.
+                    Some(Err(fault)) => {
+                        outage::log_unless_away(&fault, "verdicts");
+                        standing.doubt();
+                    }
                 }
+                standing.look(Instant::now(), || self.ask());
             }
-        })?;
-        Ok(())
+        })
     }
+
+    fn ask(&self) -> KafkaResult<()> {
+        self.consumer.fetch_watermarks(&self.topic, self.partition, ANSWER_TIME).map(|_| ())
+    }
+}
+
+fn on_a_thread(work: impl FnOnce() + Send + 'static) -> io::Result<Listening> {
+    let (alive, listening) = oneshot::channel();
+    thread::Builder::new().name("verdicts".into()).spawn(move || {
+        let _alive = alive;
+        work();
+    })?;
+    Ok(Listening(listening))
 }
 
 fn place(mut config: ClientConfig, topic: &str, group: &str, partition: i32) -> KafkaResult<Listener> {
     // A client wants a group's name even where it joins none.
     config.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
-    let consumer: BaseConsumer = config.create()?;
+    let consumer: BaseConsumer<_> = config.create_with_context(outage::Reader)?;
     let (_, end) = consumer.fetch_watermarks(topic, partition, PLACE_TIME)?;
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(end))?;
     consumer.assign(&assignment)?;
-    Ok(Listener { consumer, partition })
+    Ok(Listener { consumer, topic: topic.to_owned(), partition })
 }
 
 /// A verdict that cannot be read is counted and thrown away, not buried: the call's row tells its outcome all the same,
@@ -96,7 +135,43 @@ fn any_of(partitions: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+    use worker::health::Health;
+
     use super::*;
+
+    async fn until(holds: impl Fn() -> bool) {
+        let waited = async {
+            while !holds() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(2), waited).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn verdicts_are_down_while_kafka_is_away_and_up_when_it_is_back() {
+        let (cluster, topics) = (MockCluster::new(1).unwrap(), Topics::new("test"));
+        cluster.create_topic(&topics.verdicts(), 2, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("reconnect.backoff.max.ms", "100");
+        let health = Health::default().dependency("verdicts");
+        let listener = Listener::place(&config, &topics, 2).await.unwrap();
+        let stop = CancellationToken::new();
+        let listening = listener.run(Arc::default(), health.clone(), stop.clone()).unwrap();
+        assert!(health.is_up());
+        cluster.broker_down(1).unwrap();
+        until(|| !health.is_up()).await;
+        cluster.broker_up(1).unwrap();
+        until(|| health.is_up()).await;
+        stop.cancel();
+        listening.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_has_ended() {
+        on_a_thread(|| panic!("a fault of ours")).unwrap().ended().await;
+    }
 
     #[test]
     fn every_partition_is_chosen_at_times() {

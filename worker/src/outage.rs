@@ -1,4 +1,5 @@
-//! Kafka is away: its standing says so once, with the reason, and readers that go on asking add nothing to that.
+//! Kafka is away: its standing in `/readyz` says so once, with the reason, and readers that go on asking add nothing to
+//! that.
 
 use rdkafka::{
     ClientContext,
@@ -7,7 +8,7 @@ use rdkafka::{
 };
 
 /// The callbacks of a reader that joins no group.
-pub(crate) struct Reader;
+pub struct Reader;
 
 impl ClientContext for Reader {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -18,7 +19,7 @@ impl ClientContext for Reader {
 impl ConsumerContext for Reader {}
 
 /// Logs why nothing can be read now, unless that is an outage: a line for every attempt would bury all others.
-pub(crate) fn log_unless_away(error: &KafkaError, reads: &str) {
+pub fn log_unless_away(error: &KafkaError, reads: &str) {
     if is_away(error) {
         tracing::debug!(%error, "cannot read {reads} now");
     } else {
