@@ -55,6 +55,14 @@ impl Settings for Life {
     }
 }
 
+fn tell(secret: &str) {
+    panic!("cannot use {secret}")
+}
+
+fn slice(secret: &str) {
+    tracing::info!("{}", &secret[secret.len() + 1..]);
+}
+
 async fn run(settings: Life, worker: Worker) -> anyhow::Result<()> {
     let kafka = worker.health.dependency("kafka");
     kafka.down("out for lunch");
@@ -63,8 +71,13 @@ async fn run(settings: Life, worker: Worker) -> anyhow::Result<()> {
         Work::Drain => worker.shutdown.requested().await,
         Work::Stay => std::future::pending().await,
         Work::Panic => {
-            let task = tokio::spawn(async { panic!("two\nlines") });
-            let _ = task.await;
+            let _ = tokio::spawn(async { panic!("two\nlines") }).await;
+            let secret = std::env::var("LIFE_SECRET").unwrap_or_default();
+            for panics in [tell, slice] {
+                let secret = secret.clone();
+                let _ = tokio::spawn(async move { panics(&secret) }).await;
+            }
+            tracing::info!("goes on");
             worker.shutdown.requested().await;
         }
         Work::Fail => anyhow::bail!("no luck"),

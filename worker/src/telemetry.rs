@@ -4,6 +4,7 @@ use std::{
     backtrace::Backtrace,
     env::{self, VarError},
     io::{IsTerminal as _, stderr},
+    panic::PanicHookInfo,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -31,6 +32,9 @@ const SECONDS: &[f64] =
     &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 600.0, 3600.0];
 /// Buckets of every other histogram: sizes and counts.
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 10_000.0, 100_000.0, 1_000_000.0];
+
+/// How many panics there have been: each is a fault of ours.
+const PANICS: &str = "capi_panics_total";
 
 /// What is running for a worker's telemetry.
 pub struct Telemetry {
@@ -67,16 +71,26 @@ pub fn init(program: &'static str, log: &LogSettings) -> Result<Telemetry, Telem
         .with(layer.with_filter(spans_of_ours()))
         .with(log_layer(log, log_filter()?))
         .try_init()?;
-    std::panic::set_hook(Box::new(|panic| tracing::error!(backtrace = %Backtrace::capture(), "{panic}")));
+    std::panic::set_hook(Box::new(tell_panic));
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
         .set_buckets(SIZES)?
         .install_recorder()?;
     metrics::gauge!("capi_build_info", "program" => program, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics::counter!(PANICS).increment(0);
     // A worker that starts again and again shows in nothing else.
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     metrics::gauge!("capi_start_time_seconds").set(started.as_secs_f64());
     Ok(Telemetry { metrics, traces })
+}
+
+/// Logs a panic, with its place, and counts it. Its words are those of the source: what was put together at run time may
+/// hold anything, such as the text that could not be sliced, and stays inside.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    metrics::counter!(PANICS).increment(1);
+    let words = panic.payload().downcast_ref::<&'static str>().unwrap_or(&"(its message may hold secrets)");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(backtrace = %Backtrace::capture(), "panicked at {place}: {words}");
 }
 
 /// The libraries' spans say nothing of a call.

@@ -150,6 +150,25 @@ fn a_panic_is_a_line_of_the_log() {
     assert_eq!(living.end().0, Some(0));
 }
 
+#[test]
+fn a_panic_tells_its_place_once_and_no_secret() {
+    let mut living = Living::start(
+        life(&["--work", "panic", "--log-format", "json"]).env("LIFE_SECRET", "hunter2").env("RUST_BACKTRACE", "full"),
+    );
+    let mut lines: Vec<String> = Vec::new();
+    while !lines.last().is_some_and(|line| line.contains("goes on")) {
+        lines.push(living.log.next().unwrap().unwrap());
+    }
+    living.signal("TERM");
+    let (code, rest) = living.end();
+    assert_eq!(code, Some(0), "{rest}");
+    let told = lines.join("\n");
+    let panics: Vec<_> = lines.iter().filter(|line| line.contains("panicked at")).collect();
+    assert_eq!(panics.len(), 3, "{told}");
+    assert!(panics.iter().all(|line| line.contains(".rs:")), "{told}");
+    assert!(!told.contains("hunter2") && !rest.contains("hunter2"), "{told}");
+}
+
 /// A receiver of traces: says which paths were posted to.
 fn receiver() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
