@@ -1,15 +1,17 @@
 //! Callers that mean no good, on a socket: what they get, and what others still get.
 
-use std::time::Duration;
+use std::{env, fs, process::Stdio, time::Duration};
 
 use axum::body::Body;
+use capi_ingest::server::descriptors;
 use futures::{StreamExt, stream};
 use http::StatusCode;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
+    process::Command,
     time::timeout,
 };
 
@@ -51,6 +53,49 @@ async fn a_house_full_of_idle_connections_locks_nobody_out() {
     assert!(answer(&mut merchant).await.starts_with("http/1.1 200"));
     let open: Vec<_> = idle.iter().map(is_open).collect();
     assert_eq!((open[0], open.iter().filter(|open| **open).count()), (false, ROOM - 1), "the quietest has gone");
+}
+
+/// So many connections rest at once.
+const CROWD: usize = 10_000;
+/// What one of them may cost in memory, with what the allocator and the other tests of this process take meanwhile.
+const OF_ONE: u64 = 24 << 10;
+/// It ends a hopeless wait: a connection rests for 75 s.
+const A_WHILE: Duration = Duration::from_mins(10);
+
+/// The memory that this process holds, in bytes.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
+}
+
+/// A live call is answered beside them; they cost little, and are closed when their time is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_idle_connections_disturb_nobody() {
+    let room = descriptors::room(CROWD);
+    assert_eq!(room, CROWD, "too few file descriptors for this test: raise the hard limit (ulimit -Hn)");
+    let fixture = Fixture::new();
+    let (address, _server) = start(&fixture, CROWD + 100).await;
+    let before = resident();
+    // Cargo builds examples with the tests, beside the folder of this binary.
+    let program = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/crowd");
+    let mut crowd = Command::new(program);
+    crowd.args([address.to_string(), CROWD.to_string()]).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut crowd = crowd.spawn().expect("`cargo test --test` builds no example: build it with --example crowd");
+    let mut said = BufReader::new(crowd.stdout.take().unwrap()).lines();
+    let open = timeout(A_WHILE, said.next_line()).await.unwrap().unwrap();
+    assert_eq!(open.as_deref(), Some("open"));
+
+    let mut merchant = TcpStream::connect(address).await.unwrap();
+    merchant.write_all(head(&fixture, &fixture.key, EXAMPLE.len()).as_bytes()).await.unwrap();
+    merchant.write_all(EXAMPLE.as_bytes()).await.unwrap();
+    let answered = timeout(A_WHILE, answer(&mut merchant)).await.unwrap();
+    assert!(answered.starts_with("http/1.1 200"), "{answered}");
+    let grown = resident().saturating_sub(before);
+    assert!(grown < OF_ONE * CROWD as u64, "they cost {} bytes each", grown / CROWD as u64);
+
+    let ended = timeout(A_WHILE, crowd.wait()).await.expect("they are never closed").unwrap();
+    assert!(ended.success(), "{ended}");
 }
 
 /// A proxy in front may have gone by the length: hyper goes by the chunks, and closes (RFC 9112, 6.1).
@@ -165,7 +210,7 @@ async fn flood(fixture: &Fixture, frames: &[u8], most: usize) -> bool {
         }
     }
     // The end of the answer is the end of the connection; one that stays open has more to say only when it is asked.
-    let closes = timeout(Duration::from_secs(1), all_of(&mut stream));
+    let closes = timeout(Duration::from_mins(1), all_of(&mut stream));
     closes.await.is_ok()
 }
 
