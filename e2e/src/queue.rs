@@ -1,20 +1,23 @@
 //! Kafka, asked from the outside: messages of nobody's making, put straight into a topic, topics that
 //! are lost, and how far a group is.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, anyhow};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::KafkaError,
+    message::OwnedMessage,
     metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord},
     topic_partition_list::TopicPartitionListElem,
 };
 
-use crate::wait;
+use crate::{
+    event::fresh,
+    wait::{self, PATIENCE},
+};
 
 /// Writes a message, and says at which offset it lies.
 ///
@@ -23,12 +26,9 @@ use crate::wait;
 pub async fn write(brokers: &str, topic: &str, partition: i32, key: &[u8], payload: &[u8]) -> anyhow::Result<i64> {
     let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let message = FutureRecord::to(topic).partition(partition).key(key).payload(payload);
-    let delivered = producer.send(message, Duration::from_secs(10)).await.map_err(|(error, _)| anyhow!(error))?;
+    let delivered = producer.send(message, PATIENCE).await.map_err(|(error, _)| anyhow!(error))?;
     Ok(delivered.offset)
 }
-
-/// How long Kafka may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many messages of a partition a group has not committed yet.
 ///
@@ -83,4 +83,34 @@ pub async fn commit(brokers: &str, group: &str, topic: &str, offset: i64) -> any
     }
     let commit = async || Ok(consumer.commit(&offsets, CommitMode::Sync).is_ok().then_some(()));
     wait::until(&format!("{group} to be without members"), commit).await
+}
+
+/// Every message of the topics whose names begin so, each partition's from its beginning to its end.
+///
+/// # Errors
+/// Where Kafka does not answer, or falls silent.
+pub fn messages(brokers: &str, prefix: &str) -> anyhow::Result<Vec<OwnedMessage>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", fresh("e2e-reader"))
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .create()?;
+    let mut partitions = TopicPartitionList::new();
+    for topic in
+        consumer.fetch_metadata(None, PATIENCE)?.topics().iter().filter(|topic| topic.name().starts_with(prefix))
+    {
+        for partition in topic.partitions() {
+            partitions.add_partition_offset(topic.name(), partition.id(), Offset::Beginning)?;
+        }
+    }
+    consumer.assign(&partitions)?;
+    let (mut ends, mut messages) = (0, Vec::new());
+    while ends < partitions.count() {
+        match consumer.poll(PATIENCE).context("Kafka is silent")? {
+            Err(KafkaError::PartitionEOF(_)) => ends += 1,
+            message => messages.push(message?.detach()),
+        }
+    }
+    Ok(messages)
 }

@@ -22,12 +22,7 @@ use e2e::{
     merchant::{Merchant, new_key, send},
     port, queue, wait,
 };
-use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-    message::Headers as _,
-};
+use rdkafka::{Message as _, message::Headers as _};
 use serde_json::{Value, json};
 use tokio::{process::Command, task::JoinHandle, time::sleep};
 use uuid::Uuid;
@@ -390,33 +385,12 @@ fn no_library_below_info(log: &[u8]) -> anyhow::Result<()> {
 
 /// Every message of every topic of the deployment: keys, payloads, headers.
 fn raw_topics(deployment: &Deployment) -> anyhow::Result<Vec<u8>> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &deployment.brokers)
-        .set("group.id", fresh("e2e-reader"))
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .create()?;
-    let mut partitions = TopicPartitionList::new();
-    for topic in consumer.fetch_metadata(None, wait::PATIENCE)?.topics() {
-        if topic.name().starts_with(&format!("{}.", deployment.prefix)) {
-            for partition in topic.partitions() {
-                partitions.add_partition_offset(topic.name(), partition.id(), Offset::Beginning)?;
-            }
-        }
-    }
-    consumer.assign(&partitions)?;
-    let (mut ends, mut bytes) = (0, Vec::new());
-    while ends < partitions.count() {
-        match consumer.poll(wait::PATIENCE).context("Kafka is silent")? {
-            Err(KafkaError::PartitionEOF(_)) => ends += 1,
-            message => {
-                let message = message?;
-                let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-                let headers = headers.flat_map(|header| [header.key.as_bytes(), header.value.unwrap_or_default()]);
-                let all = [message.key(), message.payload()].into_iter().flatten().chain(headers);
-                bytes.extend(all.flat_map(|part| [part, &b"\n"[..]].concat()));
-            }
-        }
+    let mut bytes = Vec::new();
+    for message in queue::messages(&deployment.brokers, &format!("{}.", deployment.prefix))? {
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let headers = headers.flat_map(|header| [header.key.as_bytes(), header.value.unwrap_or_default()]);
+        let all = [message.key(), message.payload()].into_iter().flatten().chain(headers);
+        bytes.extend(all.flat_map(|part| [part, &b"\n"[..]].concat()));
     }
     Ok(bytes)
 }

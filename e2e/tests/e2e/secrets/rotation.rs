@@ -8,13 +8,9 @@ use e2e::{
     deployment::{Deployment, random_key},
     event::{fresh, purchase},
     merchant::Merchant,
-    queue, wait,
+    queue,
 };
-use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-};
+use rdkafka::Message as _;
 use schemas::{Business, Message as _};
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::sleep};
@@ -136,26 +132,8 @@ pub(crate) async fn a_token_of_another_business(deployment: &Deployment) -> anyh
 
 /// The last value of a business in the directory's topic.
 fn last_value(deployment: &Deployment, business: &str) -> anyhow::Result<Business> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &deployment.brokers)
-        .set("group.id", fresh("e2e-reader"))
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .create()?;
-    let mut start = TopicPartitionList::new();
-    start.add_partition_offset(&deployment.topic("directory"), 0, Offset::Beginning)?;
-    consumer.assign(&start)?;
-    let mut last = None;
-    loop {
-        match consumer.poll(wait::PATIENCE).context("Kafka is silent")? {
-            Err(KafkaError::PartitionEOF(_)) => break,
-            message => {
-                let message = message?;
-                if message.key() == Some(business.as_bytes()) {
-                    last = message.payload().map(Business::decode).transpose()?;
-                }
-            }
-        }
-    }
-    last.context("the business is not in the topic")
+    let messages = queue::messages(&deployment.brokers, &deployment.topic("directory"))?;
+    let of_business = messages.iter().rfind(|message| message.key() == Some(business.as_bytes()));
+    let value = of_business.and_then(|message| message.payload()).context("the business is not in the topic")?;
+    Ok(Business::decode(value)?)
 }
