@@ -14,7 +14,10 @@ use rdkafka::{
     mocking::MockCluster,
     producer::{DefaultProducerContext, FutureProducer, FutureRecord},
 };
-use schemas::{CallId, LedgerRecord, Topics, ledger::Accepted};
+use schemas::{
+    CallId, LedgerRecord, Topics,
+    ledger::{Accepted, Listed},
+};
 use tokio::time::sleep;
 
 /// What was logged.
@@ -42,7 +45,7 @@ fn credit() -> Accepted {
     Accepted {
         intent: 0,
         call: CallId::now(),
-        listed: vec![],
+        listed: Listed::default(),
         at: 0,
         events_received: Some(1),
         fbtrace_id: "trace".into(),

@@ -52,8 +52,10 @@ impl OrderHash {
 
     /// 64 bits of it for a table: not those that choose the partition, which all orders of a table may share.
     pub fn spread(&self) -> u64 {
-        let [.., a, b, c, d, e, f, g, h] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        // The upper half of the number is cut off, which is wanted.
+        #[expect(clippy::cast_possible_truncation)]
+        let last = u128::from_be_bytes(self.0) as u64;
+        last
     }
 
     /// The partition of this key among `partitions` (rule 1 of the ledger: this one function, and every produce names
