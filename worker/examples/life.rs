@@ -20,6 +20,10 @@ enum Work {
     Fail,
     /// Panics in a task, and ends when asked.
     Panic,
+    /// Panics in a vital task, and ends when asked.
+    Lose,
+    /// Panics itself.
+    Burst,
 }
 
 #[derive(Parser)]
@@ -80,6 +84,12 @@ async fn run(settings: Life, worker: Worker) -> anyhow::Result<()> {
             tracing::info!("goes on");
             worker.shutdown.requested().await;
         }
+        Work::Lose => {
+            worker.vital.spawn("reader", async { panic!("a fault of ours") });
+            worker.shutdown.requested().await;
+            tracing::info!("finishes what is in flight");
+        }
+        Work::Burst => panic!("a fault of ours"),
         Work::Fail => anyhow::bail!("no luck"),
     }
     Ok(())

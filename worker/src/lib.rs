@@ -9,6 +9,7 @@
 //! | [`trace`] | trace context in Kafka and HTTP headers |
 //! | [`health`], [`admin`] | readiness, and where it is asked |
 //! | [`shutdown`] | the wish to end |
+//! | [`vital`] | tasks that a worker ends with |
 //! | [`producer`] | writing to Kafka: done, not done, unknown |
 //! | [`outage`] | readers while Kafka is away |
 //! | [`topics`] | what Kafka has, checked at boot |
@@ -28,5 +29,6 @@ mod span_exporter;
 pub mod telemetry;
 pub mod topics;
 pub mod trace;
+pub mod vital;
 
 pub use run::Worker;

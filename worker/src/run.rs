@@ -1,7 +1,12 @@
 //! A worker's life: settings are checked whole, telemetry is set up, the admin address opens, the worker runs; SIGTERM or
-//! SIGINT asks it to end, and it has 25 s for that.
+//! SIGINT asks it to end, and it has 25 s for that. A vital task that panics asks the same, and the exit code tells.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::{
@@ -16,6 +21,7 @@ use crate::{
     settings::Settings,
     shutdown::Shutdown,
     telemetry::{self, Telemetry},
+    vital::Vital,
 };
 
 /// Settings that cannot work (`EX_USAGE` of sysexits).
@@ -32,6 +38,8 @@ pub struct Worker {
     pub shutdown: Shutdown,
     /// Where it says how it is.
     pub health: Health,
+    /// Starts the tasks that it ends with.
+    pub vital: Vital,
 }
 
 /// Runs a worker from its `main`, and gives its exit code: 0 after a drain, 64 for settings, 1 else.
@@ -93,7 +101,10 @@ where
     let telemetry = telemetry::init(program, settings.log())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let ended = runtime.block_on(serve(program, drain, settings, run, &telemetry));
+    // A panic in the work itself ends the worker like any other fault: a runtime that is dropped by one would wait for
+    // whatever blocks.
+    let serving = AssertUnwindSafe(|| runtime.block_on(serve(program, drain, settings, run, &telemetry)));
+    let ended = catch_unwind(serving).unwrap_or_else(|_| Err(anyhow::anyhow!("the worker itself panicked")));
     flush(telemetry);
     // What still runs in the background ends with the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -113,10 +124,11 @@ where
 {
     let shutdown = Shutdown::default();
     let health = Health::new(shutdown.clone());
-    open_admin(settings.admin_listen(), &health, telemetry).await?;
-    listen_for_signals(shutdown.clone())?;
+    let vital = Vital::new(shutdown.clone());
+    open_admin(settings.admin_listen(), &health, telemetry, &vital).await?;
+    listen_for_signals(shutdown.clone(), &vital)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{program} starts");
-    let work = run(settings, Worker { shutdown: shutdown.clone(), health: health.clone() });
+    let work = run(settings, Worker { shutdown: shutdown.clone(), health: health.clone(), vital: vital.clone() });
     tokio::pin!(work);
     tokio::select! {
         // Work that ends because it was asked to is a drain, however quick it is.
@@ -127,6 +139,9 @@ where
     match timeout(drain, work).await {
         Ok(ended) => ended?,
         Err(_) => anyhow::bail!("the drain ran out: what was in flight comes again{}", held_up_by(&health)),
+    }
+    if let Some(task) = vital.lost() {
+        anyhow::bail!("{task} has ended before the worker");
     }
     tracing::info!("drained");
     Ok(())
@@ -139,12 +154,17 @@ fn held_up_by(health: &Health) -> String {
     down.fold(String::new(), |told, (name, standing)| format!("{told}; {name} is down: {}", standing.detail))
 }
 
-async fn open_admin(address: SocketAddr, health: &Health, telemetry: &Telemetry) -> anyhow::Result<()> {
+async fn open_admin(
+    address: SocketAddr,
+    health: &Health,
+    telemetry: &Telemetry,
+    vital: &Vital,
+) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let router = admin::router(health.clone(), telemetry.metrics.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    vital.spawn_endless("admin", async move { axum::serve(listener, router).await });
     let metrics = telemetry.metrics.clone();
-    tokio::spawn(async move {
+    vital.spawn_endless("metrics", async move {
         let mut tick = tokio::time::interval(Duration::from_secs(5));
         loop {
             tick.tick().await;
@@ -155,9 +175,9 @@ async fn open_admin(address: SocketAddr, health: &Health, telemetry: &Telemetry)
 }
 
 /// The first signal asks for a drain, the second ends the process at once.
-fn listen_for_signals(shutdown: Shutdown) -> anyhow::Result<()> {
+fn listen_for_signals(shutdown: Shutdown, vital: &Vital) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::spawn(async move {
+    vital.spawn_endless("signals", async move {
         for asked in 0.. {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -169,6 +169,21 @@ fn a_panic_tells_its_place_once_and_no_secret() {
     assert!(!told.contains("hunter2") && !rest.contains("hunter2"), "{told}");
 }
 
+#[test]
+fn a_worker_that_loses_a_vital_task_drains_and_fails() {
+    let (code, _, log) = ended(&["--work", "lose"]);
+    assert_eq!(code, Some(1), "{log}");
+    assert_eq!(log.matches("a vital task has ended").count(), 1, "{log}");
+    assert!(log.contains("finishes what is in flight") && log.contains("reader has ended before the worker"), "{log}");
+}
+
+#[test]
+fn a_worker_that_panics_itself_fails() {
+    let (code, _, log) = ended(&["--work", "burst"]);
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("life ends: the worker itself panicked"), "{log}");
+}
+
 /// A receiver of traces: says which paths were posted to.
 fn receiver() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
