@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     consumer::{Consumer, ConsumerContext, StreamConsumer},
@@ -68,7 +68,8 @@ impl Drop for Follower {
 
 impl DirectoryView {
     /// Starts to follow the directory; needs a tokio runtime. `config` names the brokers; `report` is called from the
-    /// following task and must not block.
+    /// following task and must not block; `spawn` starts that task, and may watch over it: without it the view grows old
+    /// and nobody is told.
     ///
     /// # Errors
     /// Where the client's configuration is wrong. That Kafka is away is no error, but a report.
@@ -76,6 +77,7 @@ impl DirectoryView {
         config: &ClientConfig,
         topics: &Topics,
         report: impl Fn(ViewEvent<'_>) + Send + Sync + 'static,
+        spawn: impl FnOnce(BoxFuture<'static, ()>) -> AbortHandle,
     ) -> KafkaResult<Self> {
         let topic = topics.directory();
         let consumer = Arc::new(from_beginning(config, topics)?);
@@ -90,8 +92,8 @@ impl DirectoryView {
             away: None,
             report,
         };
-        let task = tokio::spawn(following.run());
-        Ok(Self { snapshot, ready, _follower: Some(Arc::new(Follower(task.abort_handle()))) })
+        let task = spawn(following.run().boxed());
+        Ok(Self { snapshot, ready, _follower: Some(Arc::new(Follower(task))) })
     }
 
     /// Waits until all that stood in the topic at the start has been read.

@@ -53,7 +53,10 @@ impl Cluster {
                 ViewEvent::Unreadable { offset, .. } => format!("unreadable {offset}"),
             });
         };
-        (DirectoryView::start(&self.config, &self.topics, report).unwrap(), events)
+        (
+            DirectoryView::start(&self.config, &self.topics, report, |task| tokio::spawn(task).abort_handle()).unwrap(),
+            events,
+        )
     }
 
     async fn write(&self, key: &str, payload: Option<&[u8]>) {
@@ -269,4 +272,21 @@ async fn a_change_that_kafka_refuses_is_reported() {
     cluster.mock.request_errors(RDKafkaApiKey::Produce, &refusal);
     assert!(matches!(store.put_business(id(1), &details("First")).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.find(id(1)).await, Err(StoreError::UnknownBusiness(_))));
+}
+
+/// Whoever spawns the follower sees its panic: a worker ends then, rather than live on with a directory that grows old.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_panics_is_seen_by_who_spawned_it() {
+    let cluster = Cluster::start();
+    let (hand_over, follower) = tokio::sync::oneshot::channel();
+    let spawn = |task| {
+        let follower = tokio::spawn(task);
+        let abort = follower.abort_handle();
+        hand_over.send(follower).unwrap();
+        abort
+    };
+    let view = DirectoryView::start(&cluster.config, &cluster.topics, |_| panic!("a fault of ours"), spawn).unwrap();
+    let ended = timeout(Duration::from_mins(1), follower.await.unwrap()).await.unwrap();
+    assert!(ended.unwrap_err().is_panic());
+    assert!(view.snapshot().is_empty());
 }

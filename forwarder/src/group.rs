@@ -19,7 +19,7 @@ use rdkafka::{
 };
 use schemas::Topics;
 use tokio::{sync::mpsc, time::timeout};
-use worker::outage;
+use worker::{outage, vital::blocking};
 
 use crate::{inputs::Input, metrics, owner::kafka::Coordinates, tenure::Tenure};
 
@@ -167,19 +167,18 @@ impl Group {
     async fn ask(&self, tenure: &Arc<Tenure>) -> Confirmation {
         while tenure.is_live() {
             let (consumer, asked) = (self.consumer(), self.inputs_of(tenure.partition));
-            let committed = tokio::task::spawn_blocking(move || recommit(&consumer, asked)).await;
-            match committed {
-                Ok(Ok(())) if tenure.is_live() => {
+            match blocking(move || recommit(&consumer, asked)).await {
+                Ok(()) if tenure.is_live() => {
                     // What a regular commit brought forward meanwhile was taken back by this one.
                     self.consumer().context().uncommitted();
                     return Confirmation::Accepted;
                 }
-                Ok(Err(error)) if refuses(&error) => return Confirmation::Refused,
-                Ok(Err(error)) => {
+                Err(error) if refuses(&error) => return Confirmation::Refused,
+                Err(error) => {
                     tracing::warn!(%error, partition = tenure.partition, "the group cannot confirm a claim now");
                     tokio::time::sleep(COMMIT_EVERY).await;
                 }
-                Ok(Ok(())) | Err(_) => return Confirmation::Refused,
+                Ok(()) => return Confirmation::Refused,
             }
         }
         Confirmation::Refused

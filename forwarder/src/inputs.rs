@@ -247,6 +247,7 @@ mod tests {
     use worker::{
         health::Health,
         producer::{Patience, Producer},
+        vital::Vital,
     };
 
     use super::*;
@@ -300,7 +301,7 @@ mod tests {
 
         let health = Health::default().dependency("kafka");
         let producer = Producer::new(config, Duration::ZERO, Patience::Endless, health).unwrap();
-        let publisher = Publisher::new(producer, topics, 1, CancellationToken::new());
+        let publisher = Publisher::new(producer, topics, 1, CancellationToken::new(), Vital::default());
         cluster.broker_down(1).unwrap();
         let mut handed_over = std::pin::pin!(arrival(Input::Live, &message, Reservation::free(), &publisher));
         let waited = timeout(Duration::from_secs(2), &mut handed_over).await;

@@ -28,6 +28,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use worker::vital::Vital;
 
 use crate::{
     clock,
@@ -90,8 +91,10 @@ pub struct Workshop {
     pub kept_ms: i64,
     /// The longest that Meta's answer is waited for: [`drain`] and [`hold`] follow from it.
     pub http_timeout: Duration,
-    /// Ends the worker: going on would break what it promises.
+    /// Ends the worker at once: going on would break what it promises.
     pub halt: CancellationToken,
+    /// Starts the tasks without which a partition would stand still.
+    pub vital: Vital,
 }
 
 /// What an owner is told.
@@ -175,6 +178,7 @@ impl Owner {
         let mail = mpsc::unbounded_channel();
         let (ready, is_ready) = watch::channel(false);
         let address = Address { mail: mail.0.clone(), ready: is_ready };
+        let vital = shop.vital.clone();
         let owner = Self {
             partition,
             ledger: Ledger::new(shop.kept_ms),
@@ -202,7 +206,7 @@ impl Owner {
             drained: None,
             forget_at: Instant::now() + FORGET_EVERY,
         };
-        tokio::spawn(owner.run());
+        vital.spawn_endless("owner", owner.run());
         address
     }
 
@@ -278,6 +282,16 @@ impl Owner {
             hold_over: Instant::now() >= hold_until,
             window_ms: self.shop.window_ms,
             now_ms: clock::now_ms(),
+        }
+    }
+}
+
+/// An owner goes only by a panic, or with the process. What it knew is in doubt then, so nothing more is sent or committed
+/// for its partition; the events come again.
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(tenure) = self.role.tenure() {
+            tenure.revoke();
         }
     }
 }

@@ -18,6 +18,7 @@ use worker::{
     dead_letters::{DeadLetters, Letter},
     producer::{Outgoing, ProduceError, Producer},
     trace,
+    vital::Vital,
 };
 
 use crate::{metrics, owner::kafka::Writes};
@@ -50,13 +51,14 @@ struct Shared {
     /// P.
     partitions: i32,
     halt: CancellationToken,
+    vital: Vital,
 }
 
 impl Publisher {
     /// `producer` must be without a time-out (rule 2 of the ledger); `halt` ends the worker when it fails for good.
-    pub fn new(producer: Producer, topics: Topics, partitions: i32, halt: CancellationToken) -> Self {
+    pub fn new(producer: Producer, topics: Topics, partitions: i32, halt: CancellationToken, vital: Vital) -> Self {
         let dead_letters = DeadLetters::new(producer.clone(), &topics);
-        Self(Arc::new(Shared { producer, dead_letters, topics, partitions, halt }))
+        Self(Arc::new(Shared { producer, dead_letters, topics, partitions, halt, vital }))
     }
 
     /// Buries a message that nobody can read, and returns once that is acknowledged.
@@ -77,9 +79,10 @@ impl Publisher {
 impl Writes for Publisher {
     fn ledger(&self, partition: i32, key: Vec<u8>, record: &LedgerRecord) {
         let (shared, payload) = (self.0.clone(), record.encode());
-        tokio::spawn(async move {
+        self.0.vital.spawn("ledger", async move {
             let topic = shared.topics.orders();
-            shared.land(&topic, partition, &key, &payload, OwnedHeaders::new()).await
+            // Where it fails, the worker is told to halt.
+            let _ = shared.land(&topic, partition, &key, &payload, OwnedHeaders::new()).await;
         });
     }
 

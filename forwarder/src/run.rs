@@ -13,6 +13,7 @@ use worker::{
     health::Dependency,
     producer::{Patience, Producer},
     topics,
+    vital::Vital,
 };
 
 use crate::{
@@ -69,17 +70,17 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
     let directory = worker.health.dependency("directory");
     let partitions = worker.health.dependency("partitions");
     let map = topics::verify(&config, &names, Some(settings.dedup_window.0), &kafka).await?;
-    let view = follow_directory(&config, &names, directory)?;
+    let view = follow_directory(&config, &names, directory, &worker.vital)?;
     view.ready().await;
 
     let halt = CancellationToken::new();
     let producer = Producer::new(config.clone(), Duration::ZERO, Patience::Endless, kafka)?;
-    let publisher = Publisher::new(producer, names.clone(), map.per_order, halt.clone());
-    let dispatcher = dispatcher(settings, view)?;
+    let publisher = Publisher::new(producer, names.clone(), map.per_order, halt.clone(), worker.vital.clone());
+    let dispatcher = dispatcher(settings, view, worker.vital.clone())?;
     let (group, changes) = Group::join(config.clone(), &names, settings.instance.as_deref())?;
     let shop = Workshop {
         publisher: Arc::new(publisher.clone()),
-        tail: Arc::new(Tail::start(&config, &names)?),
+        tail: Arc::new(Tail::start(&config, &names, &worker.vital)?),
         inputs: Arc::new(Inputs::new(group.clone(), publisher)),
         group: group.clone(),
         dispatcher,
@@ -90,21 +91,27 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
         kept_ms: millis(ledger_kept(settings.dedup_window.0)),
         http_timeout: settings.meta_timeout,
         halt: halt.clone(),
+        vital: worker.vital.clone(),
     };
     Ok(Prepared { shop: Arc::new(shop), group, changes, halt, partitions })
 }
 
-fn dispatcher(settings: &Settings, view: DirectoryView) -> anyhow::Result<Dispatcher> {
+fn dispatcher(settings: &Settings, view: DirectoryView, vital: Vital) -> anyhow::Result<Dispatcher> {
     let client = Client::new(ClientSettings {
         url: settings.meta_url.clone(),
         connect_timeout: CONNECT_TIMEOUT.min(settings.meta_timeout),
         timeout: settings.meta_timeout,
     })?;
     let channels = DirectoryChannels::new(view, settings.secret_key.load()?, settings.meta_version.clone());
-    Ok(Dispatcher::new(client, channels, Limits::new(clock::now_ms)))
+    Ok(Dispatcher::new(client, channels, Limits::new(clock::now_ms), vital))
 }
 
-fn follow_directory(config: &ClientConfig, names: &Topics, health: Dependency) -> anyhow::Result<DirectoryView> {
+fn follow_directory(
+    config: &ClientConfig,
+    names: &Topics,
+    health: Dependency,
+    vital: &Vital,
+) -> anyhow::Result<DirectoryView> {
     let report = move |event: ViewEvent<'_>| match event {
         ViewEvent::Following => health.up(),
         // What is in memory still serves.
@@ -114,7 +121,8 @@ fn follow_directory(config: &ClientConfig, names: &Topics, health: Dependency) -
             tracing::error!(offset, %fault, "an entry of the directory cannot be read");
         }
     };
-    Ok(DirectoryView::start(config, names, report)?)
+    let spawn = |task| vital.spawn("directory", task).abort_handle();
+    Ok(DirectoryView::start(config, names, report, spawn)?)
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, mpsc as std_mpsc},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -18,11 +17,13 @@ use rdkafka::{
 use schemas::{DecodeError, LedgerRecord, Topics, ledger::Accepted};
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::spawn_blocking,
     time::sleep,
 };
 
-use worker::outage;
+use worker::{
+    outage,
+    vital::{Vital, blocking},
+};
 
 use crate::owner::kafka::ReadsLedger;
 
@@ -66,16 +67,13 @@ impl Tail {
     ///
     /// # Errors
     /// Where the configuration is unusable.
-    pub fn start(config: &ClientConfig, topics: &Topics) -> KafkaResult<Self> {
+    pub fn start(config: &ClientConfig, topics: &Topics, vital: &Vital) -> KafkaResult<Self> {
         let config = reader_config(config, topics);
         let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Reader)?;
         let topic = topics.orders();
         let (commands, receiver) = std_mpsc::channel();
         let reader = Reader { consumer, topic: topic.clone(), followers: HashMap::new() };
-        thread::Builder::new()
-            .name("ledger-tail".into())
-            .spawn(move || reader.run(&receiver))
-            .map_err(|error| thread_failed(&error))?;
+        vital.thread("ledger-tail", move || reader.run(&receiver)).map_err(|error| thread_failed(&error))?;
         Ok(Self { commands, config, topic, fetches: Arc::new(Semaphore::new(FETCHES)) })
     }
 
@@ -111,7 +109,7 @@ impl Tail {
             Some(consumer) => Arc::clone(consumer),
             None => Arc::clone(reader.insert(Arc::new(placed(&self.config, &self.topic, partition, offset)?))),
         };
-        spawn_blocking(move || credit(&consumer, offset)).await.map_err(|_| KafkaError::Canceled)?
+        blocking(move || credit(&consumer, offset)).await
     }
 }
 

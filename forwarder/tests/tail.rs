@@ -19,6 +19,7 @@ use schemas::{
     ledger::{Accepted, Listed},
 };
 use tokio::time::sleep;
+use worker::vital::Vital;
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -65,7 +66,7 @@ async fn cluster() -> (MockCluster<'static, DefaultProducerContext>, Tail, Accep
     let payload = LedgerRecord::Accepted(credit.clone()).encode();
     let record = FutureRecord::to(&orders).partition(0).key("k").payload(&payload);
     config.create::<FutureProducer>().unwrap().send(record, None).await.unwrap();
-    (mock, Tail::start(&config, &topics).unwrap(), credit)
+    (mock, Tail::start(&config, &topics, &Vital::default()).unwrap(), credit)
 }
 
 #[tokio::test]

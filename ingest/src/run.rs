@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 use worker::{
     Worker,
-    health::{Dependency, Health},
+    health::Dependency,
     producer::{Patience, Producer},
     settings::SettingsFault,
     topics::{self, TopicFault},
@@ -24,7 +24,7 @@ use crate::{
     router, server,
     service::{Pipeline, Service},
     settings::Settings,
-    verdict::{Listener, Listening, Waiters},
+    verdict::{Listener, Waiters},
 };
 
 /// The producer's entry in `/readyz`: whether brokers answer it.
@@ -66,9 +66,6 @@ pub enum RunError {
     /// The producer failed for good.
     #[error("the Kafka producer failed for good")]
     Producer,
-    /// The thread that hears verdicts is dead: every caller would wait in vain.
-    #[error("the thread that listens for verdicts has ended")]
-    Verdicts,
 }
 
 /// Runs until a drain has ended. The port opens at once; while Kafka is away, calls are answered 503.
@@ -78,9 +75,9 @@ pub enum RunError {
 pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
     metrics::describe();
     settings.kafka.write_schemas.settle();
-    let kafka = Kafka { config: settings.kafka.client()?, topics: settings.kafka.topics(), health: worker.health };
+    let kafka = Kafka { config: settings.kafka.client()?, topics: settings.kafka.topics(), worker };
     let (drain, failed, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-    let queue = kafka.health.dependency(KAFKA);
+    let queue = kafka.worker.health.dependency(KAFKA);
     let service = Arc::new(Service::new(kafka.follow_directory()?, queue, settings.terms(), drain.clone()));
     let producer = kafka.producer()?;
     let queue = KafkaQueue::new(producer.clone(), failed.clone());
@@ -95,20 +92,17 @@ pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
         service.calls.wait().await;
     };
     let drained = async {
-        worker.shutdown.requested().await;
+        kafka.worker.shutdown.requested().await;
         drain.cancel();
         sleep(DRAIN_LIMIT).await;
         tracing::warn!("calls were still in flight at the end of the drain");
     };
     let failed = async {
-        let listening = match kafka.open(&service, queue, &stop).await {
-            Ok(listening) => listening,
-            Err(fault) => return fault,
-        };
-        tokio::select! {
-            () = failed.cancelled() => RunError::Producer,
-            () = listening.ended() => RunError::Verdicts,
+        if let Err(fault) = kafka.open(&service, queue, &stop).await {
+            return fault;
         }
+        failed.cancelled().await;
+        RunError::Producer
     };
     let ended = tokio::select! {
         () = served => Ok(()),
@@ -124,42 +118,45 @@ pub async fn run(settings: Settings, worker: Worker) -> Result<(), RunError> {
 struct Kafka {
     config: ClientConfig,
     topics: Topics,
-    health: Health,
+    worker: Worker,
 }
 
 impl Kafka {
     fn producer(&self) -> KafkaResult<Producer> {
-        Producer::new(self.config.clone(), LINGER, Patience::Bounded(PRODUCE_TIME), self.health.dependency(KAFKA))
+        Producer::new(
+            self.config.clone(),
+            LINGER,
+            Patience::Bounded(PRODUCE_TIME),
+            self.worker.health.dependency(KAFKA),
+        )
     }
 
     fn follow_directory(&self) -> KafkaResult<DirectoryView> {
-        let health = self.health.dependency("directory");
-        DirectoryView::start(&self.config, &self.topics, move |event| match event {
+        let health = self.worker.health.dependency("directory");
+        let report = move |event: ViewEvent<'_>| match event {
             ViewEvent::Following => health.up(),
             ViewEvent::Away(why) => health.down(why),
             ViewEvent::Unreadable { offset, fault } => {
                 metrics::unreadable("directory");
                 tracing::error!(offset, %fault, "unreadable business: put it again");
             }
-        })
+        };
+        let spawn = |task| self.worker.vital.spawn("directory", task).abort_handle();
+        DirectoryView::start(&self.config, &self.topics, report, spawn)
     }
 
     /// Opens the service once the topics are checked and the verdicts are listened for, waiting for as long as Kafka is
     /// away. The thread that listens ends with `stop`.
-    async fn open(
-        &self,
-        service: &Service,
-        queue: KafkaQueue,
-        stop: &CancellationToken,
-    ) -> Result<Listening, RunError> {
-        let verdicts = self.health.dependency("verdicts");
-        let found = topics::verify(&self.config, &self.topics, None, &self.health.dependency(KAFKA)).await?;
+    async fn open(&self, service: &Service, queue: KafkaQueue, stop: &CancellationToken) -> Result<(), RunError> {
+        let verdicts = self.worker.health.dependency("verdicts");
+        let found = topics::verify(&self.config, &self.topics, None, &self.worker.health.dependency(KAFKA)).await?;
         let listener = self.place_listener(found.verdicts, &verdicts).await;
         let waiters = Arc::new(Waiters::default());
         let publisher = Publisher::new(Box::new(queue), self.topics.clone(), found.per_order, listener.partition());
-        let listening = listener.run(Arc::clone(&waiters), verdicts, stop.clone()).map_err(RunError::Thread)?;
+        let vital = &self.worker.vital;
+        listener.run(Arc::clone(&waiters), verdicts, stop.clone(), vital).map_err(RunError::Thread)?;
         service.open(Pipeline { publisher, waiters });
-        Ok(listening)
+        Ok(())
     }
 
     async fn place_listener(&self, partitions: i32, health: &Dependency) -> Listener {

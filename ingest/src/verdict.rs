@@ -6,6 +6,6 @@ mod standing;
 mod wait;
 mod waiters;
 
-pub use listen::{Listener, Listening};
+pub use listen::Listener;
 pub use wait::{DRAIN_WAIT, Patience};
 pub use waiters::{Waiter, Waiters};

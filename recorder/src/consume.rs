@@ -227,3 +227,15 @@ pub(crate) fn taken_for_test(partition: i32, offset: i64, tenure: u64, size: usi
     let room = Arc::new(Semaphore::new(BUDGET)).try_acquire_many_owned(cost(&message)).unwrap();
     Taken { message, row: Err("unread".into()), tenure, room }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The recorder waits for what the thread takes, and joins it when nothing more can come: so it fails with it.
+    #[test]
+    fn a_thread_that_panicked_is_a_fault() {
+        let thread = Thread(std::thread::spawn(|| panic!("a fault of ours")));
+        assert!(matches!(thread.join(), Err(IntakeFault::Panicked)));
+    }
+}

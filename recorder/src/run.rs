@@ -231,7 +231,7 @@ mod tests {
     use schemas::{Call, CallId, CallRecord, ConversionStatus, Message as _, Outcome, Topics};
     use tokio::time::{sleep, timeout};
     use uuid::Uuid;
-    use worker::{health::Health, shutdown::Shutdown};
+    use worker::{health::Health, shutdown::Shutdown, vital::Vital};
 
     use super::*;
     use crate::clickhouse::Fault;
@@ -295,7 +295,7 @@ mod tests {
         let shutdown = Shutdown::default();
         let health = Health::new(shutdown.clone());
         let (kafka, clickhouse) = (health.dependency("kafka"), health.dependency("clickhouse"));
-        let worker = Worker { shutdown: shutdown.clone(), health };
+        let worker = Worker { shutdown: shutdown.clone(), health, vital: Vital::default() };
         let started = Recorder::start(&settings, config.clone(), kafka, clickhouse.clone(), &worker).unwrap();
         let mut recorder = refusing(started, clickhouse, shutdown.clone());
         let batch = loop {

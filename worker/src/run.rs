@@ -154,12 +154,7 @@ fn held_up_by(health: &Health) -> String {
     down.fold(String::new(), |told, (name, standing)| format!("{told}; {name} is down: {}", standing.detail))
 }
 
-async fn open_admin(
-    address: SocketAddr,
-    health: &Health,
-    telemetry: &Telemetry,
-    vital: &Vital,
-) -> anyhow::Result<()> {
+async fn open_admin(address: SocketAddr, health: &Health, telemetry: &Telemetry, vital: &Vital) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let router = admin::router(health.clone(), telemetry.metrics.clone());
     vital.spawn_endless("admin", async move { axum::serve(listener, router).await });

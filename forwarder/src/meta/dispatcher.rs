@@ -9,6 +9,7 @@ use std::{
 
 use schemas::Lane;
 use tokio::{sync::mpsc, time::Instant};
+use worker::vital::Vital;
 
 use super::{
     channel::{Channels, DatasetKey},
@@ -76,6 +77,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) slots: Slots,
     room: Arc<Share>,
+    vital: Vital,
     datasets: Mutex<HashMap<DatasetKey, Arc<Dataset>>>,
 }
 
@@ -108,13 +110,14 @@ struct Seat {
 
 impl Dispatcher {
     /// A dispatcher without datasets. Its tasks run on the runtime that calls [`Dispatcher::admit`].
-    pub fn new(wire: impl Wire, channels: impl Channels, limits: Limits) -> Self {
+    pub fn new(wire: impl Wire, channels: impl Channels, limits: Limits, vital: Vital) -> Self {
         Self(Arc::new(Shared {
             wire: Arc::new(wire),
             channels: Arc::new(channels),
             slots: Slots::new(limits.process_requests),
             room: Share::new(limits.process),
             limits,
+            vital,
             datasets: Mutex::default(),
         }))
     }
@@ -164,7 +167,8 @@ impl Shared {
                     jobs,
                     _counted: Present::dataset(),
                 });
-                tokio::spawn(dataset::run(Arc::clone(self), Arc::clone(&dataset), queue));
+                let task = dataset::run(Arc::clone(self), Arc::clone(&dataset), queue);
+                self.vital.spawn("dataset", task);
                 Arc::clone(entry.insert(dataset))
             }
         };

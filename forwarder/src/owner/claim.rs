@@ -145,7 +145,7 @@ impl Owner {
 
     fn ask_group(&self, tenure: Arc<Tenure>, epoch: i64) {
         let (group, mail) = (self.shop.group.clone(), self.mail.0.clone());
-        tokio::spawn(async move {
+        self.shop.vital.spawn("confirm", async move {
             let confirmation = group.confirm(&tenure).await;
             // The owner ends only when nothing of its tenures is left.
             let _ = mail.send(Mail::Confirmed(tenure, epoch, confirmation));
@@ -197,7 +197,7 @@ impl Owner {
         let (to, arrivals) = mpsc::unbounded_channel();
         self.arrivals = Some(arrivals);
         let (shop, partition, before) = (self.shop.clone(), self.partition, self.reading.take());
-        self.reading = Some(tokio::spawn(async move {
+        self.reading = Some(self.shop.vital.spawn("inputs", async move {
             // A queue that goes takes the wake-ups of its partition with it: the old ones have to be gone first.
             if let Some(before) = before {
                 let _ = before.await;

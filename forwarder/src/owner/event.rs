@@ -151,7 +151,7 @@ impl Owner {
         let Some(hand) = self.hands.get_mut(&token) else { return };
         hand.stage = Stage::Settling;
         let (tail, mail, partition) = (self.shop.tail.clone(), self.mail.0.clone(), self.partition);
-        tokio::spawn(async move {
+        self.shop.vital.spawn("credit", async move {
             let accepted = tail.accepted_at(partition, credit.offset).await;
             // The owner ends only when nothing is in hand.
             let _ = mail.send(Mail::Reread(token, accepted));

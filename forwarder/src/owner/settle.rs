@@ -67,7 +67,7 @@ impl Owner {
         let waits = hand.arrived.verdict_partition;
         let verdict = Verdict { call_id: record.call.call_id, outcome: record.outcome.clone() };
         let (publisher, mail) = (self.shop.publisher.clone(), self.mail.0.clone());
-        tokio::spawn(async move {
+        self.shop.vital.spawn("settle", async move {
             let told = async {
                 match waits {
                     Some(partition) => publisher.verdict(partition, &verdict, &span).await,
@@ -101,7 +101,7 @@ impl Owner {
             progress,
         };
         let (publisher, mail, partition) = (self.shop.publisher.clone(), self.mail.0.clone(), self.partition);
-        tokio::spawn(async move {
+        self.shop.vital.spawn("settle", async move {
             let (copied, recorded) =
                 tokio::join!(publisher.tier(partition, copy, &span), publisher.record(&record, &span));
             if copied.is_ok() && recorded.is_ok() {

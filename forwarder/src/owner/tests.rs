@@ -24,7 +24,7 @@ use crate::{
     meta::{Class, Limits, share::Room},
     tenure::Tenure,
 };
-use world::{Ack, HTTP_TIMEOUT, PARTITION, Stage, World, call, moments};
+use world::{Ack, Fails, HTTP_TIMEOUT, PARTITION, Stage, World, call, moments};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -602,4 +602,51 @@ async fn a_quick_retry_after_an_unknown_outcome_is_marked() {
     let Some(LedgerRecord::Accepted(accepted)) = stage.world.log().last().cloned() else { panic!("it was accepted") };
     assert_eq!(accepted.listed, Listed::from([retried.call_id]));
     assert!(stage.world.rows()[0].outcome.possibly_duplicate);
+}
+
+/// What its owner knew is in doubt: nothing more is sent or committed, and the next process reads it from the log.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_panics_ends_the_worker_and_its_tenure() {
+    let stage = Stage::owning().await;
+    stage.world.panics_in(Fails::Owner);
+    stage.arrive(0, call("a")).await;
+    assert_eq!(stage.world.vital.lost(), Some("owner"));
+    assert_eq!((stage.tenure.is_live(), stage.tenure.may_send_now()), (false, false));
+    assert_eq!((stage.world.requests(), stage.committed()), (0, None));
+}
+
+/// An event whose end is lost would hold up its partition for ever, and its offset must not pass.
+#[tokio::test(start_paused = true)]
+async fn a_panic_at_the_end_of_an_event_ends_the_worker_and_passes_no_offset() {
+    for (place, meta) in [(Fails::Settle, Class::Accepted), (Fails::Delay, Class::Throttled)] {
+        let stage = Stage::owning().await;
+        stage.world.meta_says(Some(meta));
+        stage.world.panics_in(place);
+        stage.arrive(0, call("a")).await;
+        sleep(SECOND * 60).await;
+        assert_eq!((stage.world.vital.lost(), stage.committed()), (Some("settle"), None), "{place:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_a_partition_is_taken_over_ends_the_worker() {
+    for (place, name) in [(Fails::Confirm, "confirm"), (Fails::Inputs, "inputs")] {
+        let world = World::new();
+        world.panics_in(place);
+        let stage = Stage::of(world, Limits::new(clock::now_ms)).await;
+        if place == Fails::Inputs {
+            stage.group_says(Confirmation::Accepted).await;
+        }
+        assert_eq!(stage.world.vital.lost(), Some(name));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_a_credit_is_fetched_again_ends_the_worker() {
+    let stage = Stage::owning().await;
+    let twice = call("a");
+    stage.arrive(0, twice.clone()).await;
+    stage.world.panics_in(Fails::Credit);
+    stage.arrive(1, twice).await;
+    assert_eq!((stage.world.vital.lost(), stage.committed()), (Some("credit"), Some(1)));
 }

@@ -1,10 +1,8 @@
 //! Listening for verdicts: one partition of their topic, from its end on.
 
 use std::{
-    convert::Infallible,
     io,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -15,9 +13,9 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 use schemas::{CallId, Message, Topics, Verdict};
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
-use worker::{health::Dependency, outage};
+use worker::{health::Dependency, outage, vital::Vital};
 
 use super::{Waiters, standing::Standing};
 use crate::metrics;
@@ -35,17 +33,6 @@ pub struct Listener {
     consumer: BaseConsumer<outage::Reader>,
     topic: String,
     partition: i32,
-}
-
-/// A listener at work.
-pub struct Listening(oneshot::Receiver<Infallible>);
-
-impl Listening {
-    /// Waits until nobody listens any more, be it for a panic.
-    pub async fn ended(self) {
-        // Nothing is ever sent: the other end goes with the thread.
-        let _ = self.0.await;
-    }
 }
 
 impl Listener {
@@ -67,13 +54,20 @@ impl Listener {
     }
 
     /// Hands every verdict to its waiter, on a thread of its own, until `stop` is cancelled. Says in `health` whether it
-    /// can; who waits while it cannot is told that the event is pending.
+    /// can; who waits while it cannot is told that the event is pending. Without the thread every caller would wait in vain:
+    /// the worker ends with it.
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub fn run(self, waiters: Arc<Waiters>, health: Dependency, stop: CancellationToken) -> io::Result<Listening> {
+    pub fn run(
+        self,
+        waiters: Arc<Waiters>,
+        health: Dependency,
+        stop: CancellationToken,
+        vital: &Vital,
+    ) -> io::Result<()> {
         let mut standing = Standing::new(health, Instant::now());
-        on_a_thread(move || {
+        vital.thread("verdicts", move || {
             while !stop.is_cancelled() {
                 match self.consumer.poll(POLL_TIME) {
                     None => {}
@@ -92,15 +86,6 @@ impl Listener {
     fn ask(&self) -> KafkaResult<()> {
         self.consumer.fetch_watermarks(&self.topic, self.partition, ANSWER_TIME).map(|_| ())
     }
-}
-
-fn on_a_thread(work: impl FnOnce() + Send + 'static) -> io::Result<Listening> {
-    let (alive, listening) = oneshot::channel();
-    thread::Builder::new().name("verdicts".into()).spawn(move || {
-        let _alive = alive;
-        work();
-    })?;
-    Ok(Listening(listening))
 }
 
 fn place(mut config: ClientConfig, topic: &str, group: &str, partition: i32) -> KafkaResult<Listener> {
@@ -158,19 +143,13 @@ mod tests {
         let health = Health::default().dependency("verdicts");
         let listener = Listener::place(&config, &topics, 2).await.unwrap();
         let stop = CancellationToken::new();
-        let listening = listener.run(Arc::default(), health.clone(), stop.clone()).unwrap();
+        listener.run(Arc::default(), health.clone(), stop.clone(), &Vital::default()).unwrap();
         assert!(health.is_up());
         cluster.broker_down(1).unwrap();
         until(|| !health.is_up()).await;
         cluster.broker_up(1).unwrap();
         until(|| health.is_up()).await;
         stop.cancel();
-        listening.ended().await;
-    }
-
-    #[tokio::test]
-    async fn a_thread_that_panics_has_ended() {
-        on_a_thread(|| panic!("a fault of ours")).unwrap().ended().await;
     }
 
     #[test]

@@ -17,7 +17,7 @@ use schemas::{
     topics::{Partitions, TopicSpec},
 };
 use tokio::{task::JoinHandle, time::sleep};
-use worker::{Worker, health::Health, shutdown::Shutdown};
+use worker::{Worker, health::Health, shutdown::Shutdown, vital::Vital};
 
 use crate::{
     database::{Database, WINDOW, env},
@@ -81,7 +81,7 @@ impl Deployment {
         ]);
         let shutdown = Shutdown::default();
         let health = Health::new(shutdown.clone());
-        let worker = Worker { shutdown: shutdown.clone(), health: health.clone() };
+        let worker = Worker { shutdown: shutdown.clone(), health: health.clone(), vital: Vital::default() };
         Running { health, shutdown, run: tokio::spawn(capi_recorder::run(settings, worker)) }
     }
 

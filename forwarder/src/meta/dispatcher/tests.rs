@@ -76,6 +76,7 @@ impl Wire for Model {
     fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>> {
         let clicks: Vec<_> = request.events.iter().map(|event| event.call.ctwa_clid.clone()).collect();
         Box::pin(async move {
+            assert!(!clicks.contains(&"burst".to_owned()), "a fault of ours");
             let class = {
                 let mut heard = self.heard();
                 heard.at_once += 1;
@@ -154,6 +155,7 @@ struct World {
     book: Book,
     dispatcher: Dispatcher,
     fence: Arc<AtomicBool>,
+    vital: Vital,
 }
 
 impl World {
@@ -162,9 +164,9 @@ impl World {
     }
 
     fn with(limits: Limits) -> Self {
-        let (model, book) = (Model::default(), Book::default());
-        let dispatcher = Dispatcher::new(model.clone(), book.clone(), limits);
-        Self { model, book, dispatcher, fence: Arc::new(AtomicBool::new(true)) }
+        let (model, book, vital) = (Model::default(), Book::default(), Vital::default());
+        let dispatcher = Dispatcher::new(model.clone(), book.clone(), limits, vital.clone());
+        Self { model, book, dispatcher, fence: Arc::new(AtomicBool::new(true)), vital }
     }
 
     fn send(&self, business: &str, click: &str) -> oneshot::Receiver<Settled> {
@@ -595,4 +597,21 @@ async fn another_event_s_error_does_not_stay_with_a_good_one() {
     let (good, bad) = (reports.pop().unwrap().await.unwrap(), reports.pop().unwrap().await.unwrap());
     assert_eq!((good.report.as_str(), good.last_error), ("accepted", None));
     assert_eq!((bad.report.as_str(), bad.last_error.unwrap().message.as_str()), ("rejected", "bad_click"));
+}
+
+/// Whether Meta counted what it carried is not known, and the dataset goes on.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_panics_is_unknown_and_costs_nothing_else() {
+    let world = World::new();
+    assert_eq!(world.send("1", "burst").await.unwrap().report, Report::Unknown);
+    assert!(matches!(world.send("1", "good").await.unwrap().report, Report::Accepted { .. }));
+    assert_eq!(world.vital.lost(), None);
+}
+
+/// Nobody would send for its dataset any more.
+#[tokio::test(start_paused = true)]
+async fn a_dataset_s_task_that_panics_ends_the_worker() {
+    let world = World::with(Limits::new(|| panic!("a fault of ours")));
+    assert_eq!(world.send("1", "good").await.unwrap().report, Report::NotStarted);
+    assert_eq!(world.vital.lost(), Some("dataset"));
 }

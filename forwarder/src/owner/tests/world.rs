@@ -20,6 +20,7 @@ use tokio::{
 };
 use tracing::Span;
 use uuid::Uuid;
+use worker::vital::Vital;
 
 use super::super::{Address, Mail, Owner, Workshop, kafka};
 use crate::{
@@ -50,6 +51,18 @@ pub(super) enum Ack {
     Tier,
 }
 
+/// Where a panic of ours is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fails {
+    /// In the owner itself.
+    Owner,
+    Settle,
+    Delay,
+    Confirm,
+    Credit,
+    Inputs,
+}
+
 #[derive(Default)]
 struct Seen {
     log: Vec<(Vec<u8>, LedgerRecord)>,
@@ -66,6 +79,8 @@ struct Seen {
     committed: HashMap<Input, i64>,
     /// What was committed of the live lane at each commit that was waited for.
     commits: Vec<Option<i64>>,
+    /// What panics when it is next asked for.
+    panics: Option<Fails>,
     requests: Vec<Instant>,
 }
 
@@ -93,6 +108,7 @@ pub(super) struct World {
     held: watch::Sender<Vec<Ack>>,
     /// What Meta says; `None` while it hangs.
     meta: watch::Sender<Option<Class>>,
+    pub(super) vital: Vital,
 }
 
 impl World {
@@ -103,6 +119,7 @@ impl World {
             seen: Arc::new(Mutex::new(seen)),
             held: watch::Sender::new(Vec::new()),
             meta: watch::Sender::new(Some(Class::Accepted)),
+            vital: Vital::default(),
         }
     }
 
@@ -113,7 +130,7 @@ impl World {
             tail: Arc::new(self.clone()),
             inputs: Arc::new(self.clone()),
             group: Arc::new(self.clone()),
-            dispatcher: Dispatcher::new(self.clone(), Book, limits),
+            dispatcher: Dispatcher::new(self.clone(), Book, limits, self.vital.clone()),
             tiers: Tiers::new([Duration::from_mins(1), Duration::from_mins(10), Duration::from_hours(1)]),
             instance: "one".into(),
             partitions: 12,
@@ -121,11 +138,22 @@ impl World {
             kept_ms: 36 * 24 * 3_600_000,
             http_timeout: HTTP_TIMEOUT,
             halt: tokio_util::sync::CancellationToken::new(),
+            vital: self.vital.clone(),
         })
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()
+    }
+
+    /// A fault of ours panics there.
+    pub(super) fn panics_in(&self, place: Fails) {
+        self.seen().panics = Some(place);
+    }
+
+    fn passes(&self, place: Fails) {
+        let panics = self.seen().panics == Some(place);
+        assert!(!panics, "a fault of ours");
     }
 
     async fn acknowledged(&self, ack: Ack) -> Result<(), Broken> {
@@ -280,6 +308,7 @@ impl World {
 
 impl kafka::Writes for World {
     fn ledger(&self, _: i32, key: Vec<u8>, record: &LedgerRecord) {
+        self.passes(Fails::Owner);
         let mut seen = self.seen();
         seen.on_the_way.push((key, record.clone()));
         if seen.lands {
@@ -288,6 +317,7 @@ impl kafka::Writes for World {
     }
 
     fn record<'a>(&'a self, record: &'a CallRecord, _: &'a Span) -> BoxFuture<'a, Result<(), Broken>> {
+        self.passes(Fails::Settle);
         self.seen().rows.push(record.clone());
         self.acknowledged(Ack::Record).boxed()
     }
@@ -298,6 +328,7 @@ impl kafka::Writes for World {
     }
 
     fn tier<'a>(&'a self, _: i32, copy: TierCopy, _: &'a Span) -> BoxFuture<'a, Result<(), Broken>> {
+        self.passes(Fails::Delay);
         self.seen().copies.push(copy);
         self.acknowledged(Ack::Tier).boxed()
     }
@@ -320,6 +351,7 @@ impl kafka::ReadsLedger for World {
     }
 
     fn accepted_at(&self, _: i32, offset: i64) -> BoxFuture<'_, Option<Accepted>> {
+        self.passes(Fails::Credit);
         let found = match self.seen().log.get(usize::try_from(offset).unwrap()) {
             Some((_, LedgerRecord::Accepted(accepted))) => Some(accepted.clone()),
             _ => None,
@@ -330,6 +362,7 @@ impl kafka::ReadsLedger for World {
 
 impl kafka::ReadsEvents for World {
     fn read(&self, _: i32, to: mpsc::UnboundedSender<Arrival>) -> BoxFuture<'_, ()> {
+        self.passes(Fails::Inputs);
         self.seen().inputs = Some(to);
         std::future::pending().boxed()
     }
@@ -337,6 +370,7 @@ impl kafka::ReadsEvents for World {
 
 impl kafka::Coordinates for World {
     fn confirm<'a>(&'a self, _: &'a Arc<Tenure>) -> BoxFuture<'a, Confirmation> {
+        self.passes(Fails::Confirm);
         let (answer, answered) = oneshot::channel();
         self.seen().asked.push(answer);
         async move { answered.await.unwrap() }.boxed()
@@ -405,7 +439,7 @@ impl Stage {
         Self::of(world, Limits::new(clock::now_ms)).await
     }
 
-    async fn of(world: World, limits: Limits) -> Self {
+    pub(super) async fn of(world: World, limits: Limits) -> Self {
         let owner = Owner::spawn(PARTITION, world.workshop(limits));
         let stage = Self { world, owner, tenure: Arc::new(Tenure::new(PARTITION)) };
         stage.tell(Mail::Assigned(stage.tenure.clone())).await;
