@@ -1,6 +1,9 @@
 //! The keys that access tokens are encrypted with, and where these come from.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
@@ -96,6 +99,11 @@ pub enum SecretKeyFault {
 }
 
 impl SecretKeySettings {
+    /// The file that the key is read from, with the name of its setting.
+    pub fn file(&self) -> Option<(&'static str, &Path)> {
+        self.secret_key_file.as_deref().map(|file| (SECRET_KEY_FILE, file))
+    }
+
     /// Reads the keys.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The forwarder's settings.
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
 use directory::SecretKeySettings;
 use schemas::topics::TIERS;
@@ -56,6 +56,10 @@ impl WorkerSettings for Settings {
 
     fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
+    }
+
+    fn secret_files(&self) -> Vec<(&'static str, &Path)> {
+        self.secret_key.file().into_iter().chain(self.kafka.secret_file()).collect()
     }
 
     fn check(&self) -> Vec<SettingsFault> {

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::Path,
     str::FromStr,
     time::Duration,
 };
@@ -66,6 +67,10 @@ impl worker::settings::Settings for Settings {
 
     fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
+    }
+
+    fn secret_files(&self) -> Vec<(&'static str, &Path)> {
+        self.kafka.secret_file().into_iter().collect()
     }
 
     fn check(&self) -> Vec<SettingsFault> {

@@ -1,6 +1,6 @@
 //! The recorder's settings.
 
-use std::{ffi::OsStr, fmt, net::SocketAddr, str::FromStr};
+use std::{ffi::OsStr, fmt, net::SocketAddr, path::Path, str::FromStr};
 
 use clap::{Arg, Command, Error, builder::TypedValueParser, error::ErrorKind};
 use url::Url;
@@ -38,6 +38,10 @@ impl Settings for RecorderSettings {
 
     fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
+    }
+
+    fn secret_files(&self) -> Vec<(&'static str, &Path)> {
+        self.kafka.secret_file().into_iter().collect()
     }
 
     fn check(&self) -> Vec<SettingsFault> {

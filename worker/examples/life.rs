@@ -2,7 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test is about what a panic does")]
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
 use capi_worker::{
     Worker,
@@ -48,6 +48,10 @@ impl Settings for Life {
 
     fn admin_listen(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 0))
+    }
+
+    fn secret_files(&self) -> Vec<(&'static str, &Path)> {
+        self.kafka.secret_file().into_iter().collect()
     }
 
     fn check(&self) -> Vec<SettingsFault> {

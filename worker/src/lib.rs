@@ -5,6 +5,7 @@
 //! | [`run`] | a worker's life: settings, telemetry, runtime, admin address, drain, exit code |
 //! | [`settings`] | settings that workers share, and how a fault in one is told |
 //! | [`properties`] | the file of librdkafka properties |
+//! | `secret_file` | who may read a file that holds a secret |
 //! | [`telemetry`] | logs, traces, metrics |
 //! | [`trace`] | trace context in Kafka and HTTP headers |
 //! | [`health`], [`admin`] | readiness, and where it is asked |
@@ -23,6 +24,7 @@ pub mod outage;
 pub mod producer;
 pub mod properties;
 pub mod run;
+mod secret_file;
 pub mod settings;
 pub mod shutdown;
 mod span_exporter;

@@ -78,12 +78,20 @@ fn try_out(properties: &[(String, String)]) -> Result<(), String> {
     }
 }
 
+/// Whether a password or a key stands in the file itself.
+pub(crate) fn hold_a_secret(path: &Path) -> bool {
+    let properties = fs::read_to_string(path).ok().and_then(|text| parse(&text).ok()).unwrap_or_default();
+    properties.iter().any(|(name, value)| is_secret(name) && !value.is_empty())
+}
+
+fn is_secret(name: &str) -> bool {
+    ["password", "secret", "pem", "oauthbearer.config"].iter().any(|part| name.contains(part))
+}
+
 fn without_secrets(text: String, properties: &[(String, String)]) -> String {
-    let secret =
-        |name: &str| ["password", "secret", "pem", "oauthbearer.config"].iter().any(|part| name.contains(part));
     properties
         .iter()
-        .filter(|(name, value)| secret(name) && !value.is_empty())
+        .filter(|(name, value)| is_secret(name) && !value.is_empty())
         .fold(text, |text, (_, value)| text.replace(value, "…"))
 }
 

@@ -18,9 +18,10 @@ use tokio::{
 use crate::{
     admin,
     health::Health,
+    secret_file,
     settings::Settings,
     shutdown::Shutdown,
-    telemetry::{self, Telemetry},
+    telemetry::{self, Telemetry, TelemetryError},
     vital::Vital,
 };
 
@@ -98,7 +99,10 @@ where
     S: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let telemetry = telemetry::init(program, settings.log())?;
+    let telemetry = telemetry::init(program, settings.log()).inspect_err(tell_without_a_log)?;
+    for (setting, file) in settings.secret_files() {
+        secret_file::warn_if_open(setting, file);
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     // A panic in the work itself ends the worker like any other fault: a runtime that is dropped by one would wait for
@@ -109,6 +113,11 @@ where
     // What still runs in the background ends with the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended
+}
+
+#[expect(clippy::print_stderr, reason = "there is no log")]
+fn tell_without_a_log(error: &TelemetryError) {
+    eprintln!("error: {error}");
 }
 
 async fn serve<S, F>(

@@ -1,7 +1,13 @@
 //! Settings that workers share. A worker's own are a `clap` parser that flattens these in; all of it is checked before a
 //! port opens, and every fault is one sentence.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::ValueEnum;
 use rdkafka::ClientConfig;
@@ -27,6 +33,8 @@ pub trait Settings: clap::Parser {
     fn log(&self) -> &LogSettings;
     /// Where `/livez`, `/readyz` and `/metrics` are.
     fn admin_listen(&self) -> SocketAddr;
+    /// The files that it reads secrets from, each with the name of its setting.
+    fn secret_files(&self) -> Vec<(&'static str, &Path)>;
     /// Every contradiction and every value that cannot work.
     fn check(&self) -> Vec<SettingsFault>;
 }
@@ -71,6 +79,12 @@ impl KafkaSettings {
     /// The names of the topics.
     pub fn topics(&self) -> Topics {
         Topics::new(self.topic_prefix.0.clone())
+    }
+
+    /// The file of properties, with the name of its setting, where a password or a key stands in it.
+    pub fn secret_file(&self) -> Option<(&'static str, &Path)> {
+        let file = self.kafka_properties.as_deref().filter(|file| properties::hold_a_secret(file))?;
+        Some(("CAPI_KAFKA_PROPERTIES", file))
     }
 
     /// The settings that every Kafka client of this process starts from.

@@ -4,8 +4,10 @@
 
 use std::{
     env,
+    fs::Permissions,
     io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     process::{Child, ChildStderr, Command, Output, Stdio},
     sync::mpsc,
     thread,
@@ -67,6 +69,39 @@ fn every_fault_is_told_in_a_sentence() {
     assert_eq!(told.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{told}");
     assert!(told.contains("no.such.property") && told.contains("--count must not be 0"), "{told}");
     assert!(!told.contains("hunter"), "{told}");
+}
+
+#[test]
+fn a_secret_that_everybody_may_read_is_told_once() {
+    let file = env::temp_dir().join(format!("life-open-{}.properties", std::process::id()));
+    let warnings = |mode, text| {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let (_, _, log) = ended(&["--work", "fail", "--kafka-properties", file.to_str().unwrap()]);
+        assert!(log.contains("no luck") && !log.contains("hunter2"), "{log}");
+        let warnings: Vec<_> =
+            log.lines().filter(|line| line.contains("may read a secret")).map(str::to_owned).collect();
+        warnings
+    };
+    let secret = "sasl.password=hunter2\n";
+    let told = warnings(0o644, secret);
+    assert_eq!(told.len(), 1, "{told:?}");
+    for named in ["CAPI_KAFKA_PROPERTIES", "0644", "chmod", "life-open"] {
+        assert!(told[0].contains(named), "{told:?}");
+    }
+    // So an orchestrator mounts secrets for a process that is not root.
+    assert_eq!(warnings(0o440, secret), [""; 0]);
+    assert_eq!(warnings(0o644, "client.id=me\n"), [""; 0], "no secret is in it");
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn a_fault_of_telemetry_is_told_though_there_is_no_log() {
+    let mut command = life(&["--work", "fail"]);
+    let Output { status, stderr, .. } = command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url").output().unwrap();
+    let told = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: traces: "), "{told}");
 }
 
 #[test]
