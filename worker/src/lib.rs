@@ -7,6 +7,7 @@
 //! | [`properties`] | the file of librdkafka properties |
 //! | `secret_file` | who may read a file that holds a secret |
 //! | [`telemetry`] | logs, traces, metrics |
+//! | `receiver` | TLS to the receiver of traces |
 //! | [`trace`] | trace context in Kafka and HTTP headers |
 //! | [`health`], [`admin`] | readiness, and where it is asked |
 //! | [`shutdown`] | the wish to end |
@@ -23,6 +24,7 @@ mod log_line;
 pub mod outage;
 pub mod producer;
 pub mod properties;
+mod receiver;
 pub mod run;
 mod secret_file;
 pub mod settings;

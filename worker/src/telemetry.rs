@@ -10,7 +10,7 @@ use std::{
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::{Key, global, trace::TracerProvider as _};
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -23,6 +23,7 @@ use tracing_subscriber::{
 
 use crate::{
     log_line::JsonLine,
+    receiver,
     settings::{LogFormat, LogSettings, SettingsFault},
     span_exporter::SayingOnce,
 };
@@ -52,9 +53,9 @@ pub enum TelemetryError {
     /// The metrics recorder was installed before, or its buckets are wrong.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
-    /// `RUST_LOG` is wrong.
+    /// `RUST_LOG` or the receiver's certificate is wrong.
     #[error(transparent)]
-    Filter(#[from] SettingsFault),
+    Setting(#[from] SettingsFault),
     /// A logger was installed before.
     #[error("logs: {0}")]
     Logs(#[from] tracing_subscriber::util::TryInitError),
@@ -158,7 +159,11 @@ fn tracer(program: &'static str) -> Result<Option<SdkTracerProvider>, TelemetryE
     // The exporter's HTTP client does not start without one, not even for a receiver that speaks no TLS. Where another
     // part of the process was quicker, its provider is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let exporter = SpanExporter::builder().with_http().build()?;
+    let exporter = SpanExporter::builder().with_http();
+    let exporter = match receiver::client()? {
+        Some(client) => exporter.with_http_client(client).build()?,
+        None => exporter.build()?,
+    };
     Ok(Some(
         SdkTracerProvider::builder()
             .with_resource(resource(program))

@@ -5,12 +5,18 @@
 use std::{
     env,
     fs::Permissions,
-    io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
-    net::TcpListener,
+    io::{BufRead as _, BufReader, Lines, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
+    path::Path,
     process::{Child, ChildStderr, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
+};
+
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
 fn life(arguments: &[&str]) -> Command {
@@ -221,12 +227,21 @@ fn a_worker_that_panics_itself_fails() {
 
 /// A receiver of traces: says which paths were posted to.
 fn receiver() -> (String, mpsc::Receiver<String>) {
+    let (address, posts) = receiver_behind(Some);
+    (format!("http://{address}"), posts)
+}
+
+/// The same, behind what `secure` makes of a connection; without one, nothing came.
+fn receiver_behind<S: Read + Write>(
+    secure: impl Fn(TcpStream) -> Option<S> + Send + 'static,
+) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     let (send, posts) = mpsc::channel();
     thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = BufReader::new(connection.unwrap());
+        let connections = listener.incoming().map(Result::unwrap);
+        for connection in connections.filter_map(secure) {
+            let mut connection = BufReader::new(connection);
             let (mut first, mut length) = (String::new(), 0);
             connection.read_line(&mut first).unwrap();
             for line in connection.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
@@ -245,6 +260,66 @@ fn receiver() -> (String, mpsc::Receiver<String>) {
         }
     });
     (address, posts)
+}
+
+/// A server's key and certificate, and the authority that signed it, in `folder`.
+const AUTHORITY: &str = r#"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ours -keyout ca.key -out ca.pem
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout server.key -out server.csr
+    printf "subjectAltName=IP:127.0.0.1" > server.ext
+    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem
+"#;
+
+fn tls(folder: &Path) -> impl Fn(TcpStream) -> Option<StreamOwned<ServerConnection, TcpStream>> + Send + 'static {
+    let made = Command::new("sh").args(["-ec", AUTHORITY]).current_dir(folder).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
+    move |mut tcp| {
+        let mut connection = ServerConnection::new(config.clone()).unwrap();
+        // It fails where the client does not trust us.
+        while connection.is_handshaking() {
+            connection.complete_io(&mut tcp).ok()?;
+        }
+        Some(StreamOwned::new(connection, tcp))
+    }
+}
+
+#[test]
+fn a_receiver_s_own_authority_is_trusted_where_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, posts) = receiver_behind(tls(folder.path()));
+    let ca = folder.path().join("ca.pem");
+    for trusted in
+        ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "SSL_CERT_FILE", "NOTHING"]
+    {
+        let mut command = life(&[]);
+        command.env_remove("SSL_CERT_FILE").env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("https://{address}"));
+        let living = Living::start(command.env(trusted, &ca));
+        living.signal("TERM");
+        let (code, log) = living.end();
+        assert_eq!(code, Some(0), "{log}");
+        let (came, refused) = (posts.try_iter().count() > 0, log.contains("the receiver of traces is away"));
+        assert_eq!((came, refused), (trusted != "NOTHING", trusted == "NOTHING"), "{trusted}: {log}");
+    }
+}
+
+#[test]
+fn an_authority_that_cannot_be_read_is_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, nowhere) = (folder.path().join("empty.pem"), folder.path().join("nowhere.pem"));
+    std::fs::write(&empty, "").unwrap();
+    for file in [empty, nowhere] {
+        let mut command = life(&["--work", "fail"]);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1").env("OTEL_EXPORTER_OTLP_CERTIFICATE", &file);
+        let Output { status, stderr, .. } = command.output().unwrap();
+        let told = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(1), "{told}");
+        assert!(told.starts_with("error: OTEL_EXPORTER_OTLP_CERTIFICATE: ") && told.contains(".pem: "), "{told}");
+    }
 }
 
 #[test]
