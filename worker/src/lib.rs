@@ -6,6 +6,7 @@
 //! | [`settings`] | settings that workers share, and how a fault in one is told |
 //! | [`properties`] | the file of librdkafka properties |
 //! | `secret_file` | who may read a file that holds a secret |
+//! | `kafka_lines` | what librdkafka says of an outage |
 //! | [`telemetry`] | logs, traces, metrics |
 //! | `receiver` | TLS to the receiver of traces |
 //! | [`trace`] | trace context in Kafka and HTTP headers |
@@ -20,6 +21,7 @@
 pub mod admin;
 pub mod dead_letters;
 pub mod health;
+mod kafka_lines;
 mod log_line;
 pub mod outage;
 pub mod producer;

@@ -16,12 +16,13 @@ use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::{FilterExt as _, filter_fn},
-    fmt::format::JsonFields,
+    fmt::format::{Format, JsonFields},
     layer::{Filter, SubscriberExt as _},
     util::SubscriberInitExt as _,
 };
 
 use crate::{
+    kafka_lines::UnlessAway,
     log_line::JsonLine,
     receiver,
     settings::{LogFormat, LogSettings, SettingsFault},
@@ -129,12 +130,22 @@ fn speaks_freely(target: &str) -> bool {
 }
 
 fn log_layer(log: &LogSettings, filter: EnvFilter) -> Box<dyn Layer<Registry0> + Send + Sync> {
+    // Whoever asks for debug gets to see the outages that librdkafka sees.
+    let all = filter.max_level_hint().is_none_or(|most| most >= LevelFilter::DEBUG);
     let filter = discreet(filter);
     let default = if stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     match log.log_format.unwrap_or(default) {
-        LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine).with_filter(filter).boxed(),
-        LogFormat::Text => layer.with_ansi(stderr().is_terminal()).with_filter(filter).boxed(),
+        LogFormat::Json => layer
+            .fmt_fields(JsonFields::new())
+            .event_format(UnlessAway { inner: JsonLine, all })
+            .with_filter(filter)
+            .boxed(),
+        LogFormat::Text => layer
+            .event_format(UnlessAway { inner: Format::default(), all })
+            .with_ansi(stderr().is_terminal())
+            .with_filter(filter)
+            .boxed(),
     }
 }
 
@@ -236,6 +247,18 @@ mod tests {
         }
         assert_eq!(said_under("hyper_util::client=trace"), []);
         assert_eq!(said_under("warn"), []);
+    }
+
+    #[test]
+    fn a_panic_is_counted() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(tell_panic));
+        let panicked = std::panic::catch_unwind(|| panic!("a fault of ours"));
+        std::panic::set_hook(hook);
+        assert!(panicked.is_err());
+        assert!(recorder.handle().render().contains("capi_panics_total 1"), "{}", recorder.handle().render());
     }
 
     /// A level that nobody wants costs nothing.
