@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use futures::{FutureExt, future::BoxFuture};
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
-    consumer::{Consumer, ConsumerContext, StreamConsumer},
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{Consumer, StreamConsumer},
     error::{KafkaError, KafkaResult},
     message::BorrowedMessage,
 };
@@ -20,6 +20,7 @@ use tokio::{
     task::{AbortHandle, spawn_blocking},
     time::{Instant, sleep_until},
 };
+use worker::{lost_client::LOOK_EVERY_MS, outage::Callbacks};
 
 use crate::{
     fold::{Fold, Unreadable},
@@ -121,18 +122,6 @@ impl From<Snapshot> for DirectoryView {
     }
 }
 
-/// The client's callbacks. The end of the topic is asked for, and an outage is told once, by the view: neither deserves a
-/// line for every attempt.
-pub(crate) struct Callbacks;
-
-impl ClientContext for Callbacks {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka client");
-    }
-}
-
-impl ConsumerContext for Callbacks {}
-
 /// A consumer of the directory's topic, placed at its beginning. It says when it has reached the end.
 pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaResult<StreamConsumer<Callbacks>> {
     let mut config = config.clone();
@@ -150,8 +139,9 @@ pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaRes
         // minutes.
         .set("topic.metadata.refresh.interval.ms", "5000")
         // The end of the topic is known when a fetch comes back empty.
-        .set("fetch.wait.max.ms", "50");
-    let consumer: StreamConsumer<Callbacks> = config.create_with_context(Callbacks)?;
+        .set("fetch.wait.max.ms", "50")
+        .set("statistics.interval.ms", LOOK_EVERY_MS);
+    let consumer: StreamConsumer<Callbacks> = config.create_with_context(Callbacks::default())?;
     let mut start = TopicPartitionList::new();
     // Not `Offset::Beginning`, which waits half a second to ask a leader; where 0 is gone, the reset above finds the first.
     start.add_partition_offset(&topics.directory(), PARTITION, Offset::Offset(0))?;

@@ -19,7 +19,7 @@ use rdkafka::{
 };
 use schemas::Topics;
 use tokio::{sync::mpsc, time::timeout};
-use worker::{outage, vital::blocking};
+use worker::{lost_client::Watch, outage, vital::blocking};
 
 use crate::{inputs::Input, metrics, owner::kafka::Coordinates, tenure::Tenure};
 
@@ -232,7 +232,12 @@ fn subscribe(
     topics: &Topics,
     changes: &mpsc::UnboundedSender<Change>,
 ) -> KafkaResult<Arc<StreamConsumer<Membership>>> {
-    let membership = Membership { changes: changes.clone(), topics: topics.clone(), state: Mutex::default() };
+    let membership = Membership {
+        changes: changes.clone(),
+        topics: topics.clone(),
+        state: Mutex::default(),
+        brokers: Watch::default(),
+    };
     let consumer: StreamConsumer<Membership> = config.create_with_context(membership)?;
     let inputs: Vec<String> = Input::all().map(|input| input.topic(topics)).collect();
     consumer.subscribe(&inputs.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -264,6 +269,7 @@ pub struct Membership {
     changes: mpsc::UnboundedSender<Change>,
     topics: Topics,
     state: Mutex<State>,
+    brokers: Watch,
 }
 
 #[derive(Default)]
@@ -331,6 +337,12 @@ impl Membership {
 }
 
 impl ClientContext for Membership {
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(statistics) = self.brokers.look(statistics) {
+            self.stats(statistics);
+        }
+    }
+
     fn stats(&self, statistics: Statistics) {
         let behind = |input: Input| {
             let topic = statistics.topics.get(&input.topic(&self.topics));

@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use worker::{
+    lost_client::LOOK_EVERY_MS,
     outage,
     vital::{Vital, blocking},
 };
@@ -69,7 +70,7 @@ impl Tail {
     /// Where the configuration is unusable.
     pub fn start(config: &ClientConfig, topics: &Topics, vital: &Vital) -> KafkaResult<Self> {
         let config = reader_config(config, topics);
-        let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Reader)?;
+        let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Callbacks::default())?;
         let topic = topics.orders();
         let (commands, receiver) = std_mpsc::channel();
         let reader = Reader { consumer, topic: topic.clone(), followers: HashMap::new() };
@@ -101,7 +102,7 @@ impl Tail {
     /// One try, with the client of the tries before.
     async fn fetch(
         &self,
-        reader: &mut Option<Arc<BaseConsumer<outage::Reader>>>,
+        reader: &mut Option<Arc<BaseConsumer<outage::Callbacks>>>,
         partition: i32,
         offset: i64,
     ) -> KafkaResult<Option<Accepted>> {
@@ -140,7 +141,8 @@ fn reader_config(config: &ClientConfig, topics: &Topics) -> ClientConfig {
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "50")
         .set("fetch.queue.backoff.ms", "5")
-        .set("queued.max.messages.kbytes", "8192");
+        .set("queued.max.messages.kbytes", "8192")
+        .set("statistics.interval.ms", LOOK_EVERY_MS);
     config
 }
 
@@ -154,15 +156,15 @@ fn placed(
     topic: &str,
     partition: i32,
     offset: i64,
-) -> KafkaResult<BaseConsumer<outage::Reader>> {
-    let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Reader)?;
+) -> KafkaResult<BaseConsumer<outage::Callbacks>> {
+    let consumer = config.create_with_context::<_, BaseConsumer<_>>(outage::Callbacks::default())?;
     consumer.assign(&place(topic, partition, offset)?)?;
     Ok(consumer)
 }
 
 /// The credit that is read next; `None` where it is another record: compaction took this one. The client tells each of
 /// its attempts to connect: they are passed over, or it would be long back before the last of them is read.
-fn credit(consumer: &BaseConsumer<outage::Reader>, offset: i64) -> KafkaResult<Option<Accepted>> {
+fn credit(consumer: &BaseConsumer<outage::Callbacks>, offset: i64) -> KafkaResult<Option<Accepted>> {
     let (end, mut error) = (Instant::now() + FETCH_LIMIT, RDKafkaErrorCode::OperationTimedOut);
     while let Some(polled) = consumer.poll(end.saturating_duration_since(Instant::now())) {
         match polled {
@@ -188,7 +190,7 @@ fn place(topic: &str, partition: i32, offset: i64) -> KafkaResult<TopicPartition
 
 /// What the thread owns.
 struct Reader {
-    consumer: BaseConsumer<outage::Reader>,
+    consumer: BaseConsumer<outage::Callbacks>,
     topic: String,
     followers: HashMap<i32, mpsc::Sender<LedgerRead>>,
 }

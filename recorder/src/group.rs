@@ -14,6 +14,7 @@ use rdkafka::{
 use schemas::Topics;
 use worker::{
     health::Dependency,
+    lost_client::Watch,
     producer::{LOOK_EVERY, Reporter},
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Group {
     /// A consumer has always asked for something, so that a broker that hangs is missed: the producer of dead letters is
     /// silent for days.
     brokers: Reporter,
+    /// Whether it can come back at all.
+    watch: Watch,
     /// Counts assignments: an offset that was read in an earlier one may be another member's by now.
     tenure: AtomicU64,
     /// A commit failed, and no later one made up for it.
@@ -44,6 +47,7 @@ impl Group {
     fn new(health: Dependency) -> Self {
         Self {
             brokers: Reporter::new(health),
+            watch: Watch::default(),
             tenure: AtomicU64::default(),
             behind: AtomicBool::default(),
             assigned: AtomicBool::default(),
@@ -136,6 +140,12 @@ pub(crate) fn commit(consumer: &Consumer, offsets: &TopicPartitionList, mode: Co
 }
 
 impl ClientContext for Group {
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(statistics) = self.watch.look(statistics) {
+            self.stats(statistics);
+        }
+    }
+
     fn stats(&self, statistics: Statistics) {
         let fetched = !self.pauses.load(Ordering::Acquire);
         for (name, topic) in statistics.topics.iter().filter(|_| fetched) {

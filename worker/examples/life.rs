@@ -2,13 +2,20 @@
 
 #![expect(clippy::panic, reason = "a test is about what a panic does")]
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use capi_worker::{
     Worker,
+    lost_client::Watch,
     settings::{KafkaSettings, LogSettings, Settings, SettingsFault},
 };
 use clap::{Parser, ValueEnum};
+use tokio::time::sleep;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Work {
@@ -18,6 +25,8 @@ enum Work {
     Stay,
     /// Fails.
     Fail,
+    /// Has a Kafka client that knows no broker, the first time.
+    LoseClient,
     /// Panics in a task, and ends when asked.
     Panic,
     /// Panics in a vital task, and ends when asked.
@@ -36,6 +45,9 @@ struct Life {
     /// What it does
     #[arg(long, default_value = "drain")]
     work: Work,
+    /// A file that is there once a client was lost
+    #[arg(long, default_value = "lost")]
+    marker: PathBuf,
     /// Must not be 0
     #[arg(long, default_value_t = 1)]
     count: u32,
@@ -94,6 +106,15 @@ async fn run(settings: Life, worker: Worker) -> anyhow::Result<()> {
             tracing::info!("finishes what is in flight");
         }
         Work::Burst => panic!("a fault of ours"),
+        Work::LoseClient => {
+            let (brokers, first) = (Watch::default(), !settings.marker.exists());
+            std::fs::write(&settings.marker, "")?;
+            while first && !worker.shutdown.is_requested() {
+                brokers.look(br#"{"brokers": {}}"#);
+                sleep(Duration::from_millis(100)).await;
+            }
+            worker.shutdown.requested().await;
+        }
         Work::Fail => anyhow::bail!("no luck"),
     }
     Ok(())

@@ -14,6 +14,7 @@
 //! | [`shutdown`] | the wish to end |
 //! | [`vital`] | tasks that a worker ends with |
 //! | [`producer`] | writing to Kafka: done, not done, unknown |
+//! | [`lost_client`] | Kafka clients that cannot come back, and a process that starts anew |
 //! | [`outage`] | readers while Kafka is away |
 //! | [`topics`] | what Kafka has, checked at boot |
 //! | [`dead_letters`] | where unreadable messages go |
@@ -23,6 +24,7 @@ pub mod dead_letters;
 pub mod health;
 mod kafka_lines;
 mod log_line;
+pub mod lost_client;
 pub mod outage;
 pub mod producer;
 pub mod properties;

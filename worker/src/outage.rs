@@ -7,16 +7,27 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-/// The callbacks of a reader that joins no group.
-pub struct Reader;
+use crate::lost_client::Watch;
 
-impl ClientContext for Reader {
+/// The callbacks of a reader that joins no group. Its client should give statistics every [`LOOK_EVERY_MS`].
+///
+/// [`LOOK_EVERY_MS`]: crate::lost_client::LOOK_EVERY_MS
+#[derive(Default)]
+pub struct Callbacks {
+    brokers: Watch,
+}
+
+impl ClientContext for Callbacks {
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.brokers.look(statistics);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka client");
     }
 }
 
-impl ConsumerContext for Reader {}
+impl ConsumerContext for Callbacks {}
 
 /// Logs why nothing can be read now, unless that is an outage: a line for every attempt would bury all others.
 pub fn log_unless_away(error: &KafkaError, reads: &str) {

@@ -16,7 +16,7 @@ use rdkafka::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::health::Dependency;
+use crate::{health::Dependency, lost_client::Watch};
 
 /// How long to wait before a full local queue is tried again.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
@@ -220,12 +220,13 @@ pub struct Reporter {
     complaint: Mutex<String>,
     /// By connection, the looks in a row at which it owed an answer and had said nothing since the look before.
     silent: Mutex<HashMap<String, u32>>,
+    brokers: Watch,
 }
 
 impl Reporter {
     /// Tells this entry.
     pub fn new(health: Dependency) -> Self {
-        Self { health, complaint: Mutex::default(), silent: Mutex::default() }
+        Self { health, complaint: Mutex::default(), silent: Mutex::default(), brokers: Watch::default() }
     }
 
     /// Whether a broker answers, at this look.
@@ -243,6 +244,12 @@ impl Reporter {
 }
 
 impl ClientContext for Reporter {
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(statistics) = self.brokers.look(statistics) {
+            self.stats(statistics);
+        }
+    }
+
     fn stats(&self, statistics: Statistics) {
         // Each is looked at, so that each is counted.
         let answering = statistics.brokers.values().filter(|broker| self.answers(broker)).count();

@@ -1,5 +1,6 @@
 //! A worker's life: settings are checked whole, telemetry is set up, the admin address opens, the worker runs; SIGTERM or
-//! SIGINT asks it to end, and it has 25 s for that. A vital task that panics asks the same, and the exit code tells.
+//! SIGINT asks it to end, and it has 25 s for that. A vital task that panics asks the same, and the exit code tells. So does
+//! a Kafka client that is lost, and the worker starts anew.
 
 use std::{
     net::SocketAddr,
@@ -18,7 +19,7 @@ use tokio::{
 use crate::{
     admin,
     health::Health,
-    secret_file,
+    lost_client, secret_file,
     settings::Settings,
     shutdown::Shutdown,
     telemetry::{self, Telemetry, TelemetryError},
@@ -63,12 +64,23 @@ where
         Err(code) => return code,
     };
     match live(program, drain, settings, run) {
+        // However the drain ended: it may have waited for that client.
+        ended if lost_client::starts_anew() => start_anew(program, ended),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{program} ends: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn start_anew(program: &str, ended: anyhow::Result<()>) -> ExitCode {
+    if let Err(error) = ended {
+        tracing::warn!("{error:#}");
+    }
+    let error = lost_client::start_anew();
+    tracing::error!(%error, "{program} cannot start anew, and ends");
+    ExitCode::FAILURE
 }
 
 #[expect(clippy::print_stderr, reason = "the log is not set up before the settings are known to be good")]
@@ -136,6 +148,7 @@ where
     let vital = Vital::new(shutdown.clone());
     open_admin(settings.admin_listen(), &health, telemetry, &vital).await?;
     listen_for_signals(shutdown.clone(), &vital)?;
+    end_with_a_client(shutdown.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{program} starts");
     let work = run(settings, Worker { shutdown: shutdown.clone(), health: health.clone(), vital: vital.clone() });
     tokio::pin!(work);
@@ -178,6 +191,14 @@ async fn open_admin(address: SocketAddr, health: &Health, telemetry: &Telemetry,
     Ok(())
 }
 
+/// A client that is lost asks for a drain.
+fn end_with_a_client(shutdown: Shutdown) {
+    tokio::spawn(async move {
+        lost_client::any().await;
+        shutdown.request();
+    });
+}
+
 /// The first signal asks for a drain, the second ends the process at once.
 fn listen_for_signals(shutdown: Shutdown, vital: &Vital) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -190,6 +211,7 @@ fn listen_for_signals(shutdown: Shutdown, vital: &Vital) -> anyhow::Result<()> {
             if asked > 0 {
                 std::process::exit(1);
             }
+            lost_client::let_end();
             shutdown.request();
         }
     });

@@ -218,6 +218,21 @@ fn a_worker_that_loses_a_vital_task_drains_and_fails() {
     assert!(log.contains("finishes what is in flight") && log.contains("reader has ended before the worker"), "{log}");
 }
 
+/// As the same process, so that whoever supervises it sees none end.
+#[test]
+fn a_worker_whose_kafka_client_is_lost_starts_anew_and_then_ends_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("lost");
+    let mut living = Living::start(&mut life(&["--work", "lose-client", "--marker", marker.to_str().unwrap()]));
+    living.wait_for("a Kafka client has lost its brokers for good");
+    living.wait_for("drained");
+    living.wait_for("life starts");
+    living.wait_for("works");
+    living.signal("TERM");
+    living.wait_for("drained");
+    assert_eq!(living.child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_worker_that_panics_itself_fails() {
     let (code, _, log) = ended(&["--work", "burst"]);

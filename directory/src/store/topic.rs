@@ -11,12 +11,13 @@ use rdkafka::{
 };
 use schemas::{Business, Message, Topics};
 use tokio::time::timeout;
+use worker::outage::Callbacks;
 
 use super::StoreError;
 use crate::{
     business::BusinessEntry,
     change::BASE_HEADER,
-    view::{Callbacks, PARTITION, from_beginning},
+    view::{PARTITION, from_beginning},
 };
 
 /// How long Kafka may be silent before a command gives up.

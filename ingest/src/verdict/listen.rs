@@ -15,7 +15,7 @@ use rdkafka::{
 use schemas::{CallId, Message, Topics, Verdict};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
-use worker::{health::Dependency, outage, vital::Vital};
+use worker::{health::Dependency, lost_client::LOOK_EVERY_MS, outage, vital::Vital};
 
 use super::{Waiters, standing::Standing};
 use crate::metrics;
@@ -30,7 +30,7 @@ const POLL_TIME: Duration = Duration::from_millis(250);
 /// A consumer at the end of one partition of the verdicts topic. It belongs to no group: every instance reads the
 /// partition that it chose, alone or with others, and remembers nothing of it.
 pub struct Listener {
-    consumer: BaseConsumer<outage::Reader>,
+    consumer: BaseConsumer<outage::Callbacks>,
     topic: String,
     partition: i32,
 }
@@ -91,7 +91,8 @@ impl Listener {
 fn place(mut config: ClientConfig, topic: &str, group: &str, partition: i32) -> KafkaResult<Listener> {
     // A client wants a group's name even where it joins none.
     config.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
-    let consumer: BaseConsumer<_> = config.create_with_context(outage::Reader)?;
+    config.set("statistics.interval.ms", LOOK_EVERY_MS);
+    let consumer: BaseConsumer<_> = config.create_with_context(outage::Callbacks::default())?;
     let (_, end) = consumer.fetch_watermarks(topic, partition, PLACE_TIME)?;
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(end))?;

@@ -1,0 +1,212 @@
+//! A Kafka client that has lost its brokers for good, and how the process comes by new ones.
+//!
+//! librdkafka forgets a broker that the cluster does not list, as it is for a moment after every broker that hung or
+//! started anew. Two faults of it follow (2.12; found by freezing brokers): where the cluster lists no broker at all, the
+//! client forgets those that it was started with as well, and asks nobody any more; and where the broker is listed again,
+//! a partition may be left with the forgotten one ("not migrating away from preferred replica"), where nobody serves it.
+//! Neither is told by an error, and neither ends: only a new client helps. A worker has several, with positions, memberships
+//! and producers' sequences, so the whole process drains and starts anew in its place, with the same id.
+
+use std::{
+    env, fmt, io,
+    os::unix::process::CommandExt as _,
+    process::Command,
+    sync::{LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::Statistics;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often a client that nobody else asks for its statistics gives them, in milliseconds (`statistics.interval.ms`).
+pub const LOOK_EVERY_MS: &str = "5000";
+/// A client takes a moment to forget a broker, and to hand its partitions over.
+const LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// Some client of this process is lost. One for the process, for the process is what starts anew.
+static ANY: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+
+/// Whoever runs this process wants it to end.
+static ENDS: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+
+/// Resolves once a client of this process is lost.
+pub async fn any() {
+    ANY.cancelled().await;
+}
+
+/// Whether a client of this process is lost.
+pub fn is_any() -> bool {
+    ANY.is_cancelled()
+}
+
+/// The process is to end, and not to start anew.
+pub fn let_end() {
+    ENDS.cancel();
+}
+
+/// Whether the process is to start anew.
+pub fn starts_anew() -> bool {
+    is_any() && !ENDS.is_cancelled()
+}
+
+/// This program takes this process over, with the same arguments and environment. Returns only where that failed.
+pub fn start_anew() -> io::Error {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    // By this name it is found even where a deploy has replaced the file.
+    Command::new("/proc/self/exe").arg0(name).args(arguments).exec()
+}
+
+/// Watches the statistics of one client.
+#[derive(Debug, Default)]
+pub struct Watch {
+    since: Mutex<Option<Instant>>,
+}
+
+impl Watch {
+    /// Looks at what the client says of itself, as it comes from librdkafka, and reads it.
+    pub fn look(&self, statistics: &[u8]) -> Option<Statistics> {
+        self.judge(statistics);
+        serde_json::from_slice(statistics).ok()
+    }
+
+    fn judge(&self, statistics: &[u8]) {
+        let lost = serde_json::from_slice(statistics).ok().and_then(|client: Client| client.lost());
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lost) = lost else {
+            *since = None;
+            return;
+        };
+        if since.get_or_insert_with(Instant::now).elapsed() >= LOST_AFTER && !is_any() {
+            tracing::error!("a Kafka client has lost its brokers for good ({lost}): the worker drains and starts anew");
+            ANY.cancel();
+        }
+    }
+}
+
+/// The part of a client's statistics that tells.
+#[derive(Deserialize)]
+struct Client {
+    brokers: Brokers,
+}
+
+/// Not a map: a broker and the forgotten one of the same name are two entries.
+struct Brokers(Vec<Broker>);
+
+#[derive(Deserialize)]
+struct Broker {
+    nodeid: i32,
+    source: String,
+    state: String,
+    toppars: Partitions,
+}
+
+/// How many partitions a broker is to serve.
+struct Partitions(usize);
+
+impl Client {
+    fn lost(&self) -> Option<&'static str> {
+        let Self { brokers: Brokers(brokers) } = self;
+        if brokers.iter().all(|broker| broker.source == "logical") {
+            return Some("it knows none");
+        }
+        let forgotten = |broker: &Broker| {
+            let again = brokers.iter().any(|other| other.nodeid == broker.nodeid && other.state == "UP");
+            broker.nodeid >= 0 && broker.state != "UP" && broker.source == "learned" && broker.toppars.0 > 0 && again
+        };
+        brokers.iter().any(forgotten).then_some("partitions are left with one that it has forgotten")
+    }
+}
+
+impl<'de> Deserialize<'de> for Brokers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Brokers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("brokers by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Brokers, A::Error> {
+                let mut brokers = Vec::new();
+                while let Some((_, broker)) = map.next_entry::<IgnoredAny, Broker>()? {
+                    brokers.push(broker);
+                }
+                Ok(Brokers(brokers))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl<'de> Deserialize<'de> for Partitions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let partitions = std::collections::HashMap::<String, IgnoredAny>::deserialize(deserializer)?;
+        Ok(Self(partitions.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(brokers: &[(i32, &str, &str, usize)]) -> Option<&'static str> {
+        let entry = |(nodeid, source, state, partitions): &(i32, &str, &str, usize)| {
+            let toppars: serde_json::Map<_, _> =
+                (0..*partitions).map(|number| (format!("t-{number}"), serde_json::json!({}))).collect();
+            let broker =
+                serde_json::json!({"nodeid": nodeid, "source": source, "state": state, "toppars": toppars, "rtt": {}});
+            format!(r#""127.0.0.1:9092/1": {broker}"#)
+        };
+        let entries: Vec<_> = brokers.iter().map(entry).collect();
+        let client: Client =
+            serde_json::from_str(&format!(r#"{{"name": "c", "brokers": {{{}}}}}"#, entries.join(","))).unwrap();
+        client.lost()
+    }
+
+    /// As they were seen: a client at work, one at boot, one in an outage, one between two brokers.
+    #[test]
+    fn a_client_that_can_come_back_is_not_lost() {
+        assert_eq!(lost(&[(1, "learned", "UP", 12), (-1, "logical", "UP", 0)]), None);
+        assert_eq!(lost(&[(-1, "configured", "INIT", 0), (-1, "logical", "INIT", 0)]), None);
+        assert_eq!(lost(&[(1, "learned", "DOWN", 4), (-1, "configured", "CONNECT", 0)]), None);
+        assert_eq!(lost(&[(1, "learned", "DOWN", 4), (2, "learned", "UP", 4)]), None);
+        assert_eq!(lost(&[(1, "learned", "INIT", 0), (1, "learned", "UP", 4)]), None);
+    }
+
+    #[test]
+    fn a_client_that_knows_no_broker_is_lost() {
+        assert!(lost(&[(-1, "logical", "INIT", 0)]).is_some());
+        assert!(lost(&[]).is_some());
+    }
+
+    #[test]
+    fn a_client_whose_partitions_are_with_a_forgotten_broker_is_lost() {
+        assert!(lost(&[(1, "learned", "INIT", 4), (1, "learned", "UP", 0)]).is_some());
+        assert!(lost(&[(1, "learned", "UP", 3), (1, "learned", "DOWN", 1)]).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_without_brokers_is_no_loss() {
+        let (without, with) = (
+            br#"{"brokers": {}}"#,
+            br#"{"brokers": {"b": {"nodeid": -1, "source": "configured", "state": "INIT", "toppars": {}}}}"#,
+        );
+        let watch = Watch::default();
+        watch.judge(without);
+        tokio::time::advance(LOST_AFTER / 2).await;
+        watch.judge(with);
+        tokio::time::advance(LOST_AFTER / 2).await;
+        watch.judge(without);
+        assert!(!is_any());
+        tokio::time::advance(LOST_AFTER).await;
+        watch.judge(without);
+        assert!(is_any());
+    }
+}
