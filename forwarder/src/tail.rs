@@ -220,7 +220,8 @@ impl Reader {
                 place(&self.topic, partition, from).and_then(|list| self.consumer.incremental_assign(&list))
             }
             Command::Leave { partition } => {
-                self.followers.remove(&partition);
+                // The owners of all partitions that are others' leave again at every assignment.
+                let Some(_) = self.followers.remove(&partition) else { return };
                 place(&self.topic, partition, 0).and_then(|list| self.consumer.incremental_unassign(&list))
             }
         };

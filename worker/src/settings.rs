@@ -97,7 +97,11 @@ impl KafkaSettings {
         }
         let mut config = ClientConfig::new();
         // A broker that comes back is found within a second.
-        config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
+        config
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            // A broker that comes back may say that nobody leads a partition; the default believes it for five minutes.
+            .set("topic.metadata.refresh.interval.ms", "5000");
         config.set("socket.keepalive.enable", "true").set("socket.nagle.disable", "true");
         for (name, value) in self.kafka_properties.as_deref().map(properties::read).transpose()?.unwrap_or_default() {
             config.set(name, value);
