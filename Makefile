@@ -37,3 +37,7 @@ check: ## format, lints, dependency policy, unused dependencies
 .PHONY: fuzz
 fuzz: ## the fuzz targets, or TARGET=… alone, for SECONDS=300 each
 	@$(local)/fuzz.sh "$(TARGET)" "$(SECONDS)"
+
+.PHONY: bench
+bench: ## what it carries, beside a yardstick: LONG=1 takes its time, ONLY=PART,… runs some parts, ONLY=micro the steps
+	@$(local)/bench.sh

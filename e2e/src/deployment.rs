@@ -240,7 +240,11 @@ impl Deployment {
     }
 }
 
-fn client() -> anyhow::Result<reqwest::Client> {
+/// A client for calls over HTTP, patient as tests are.
+///
+/// # Errors
+/// Where none can be made.
+pub fn client() -> anyhow::Result<reqwest::Client> {
     // A second deployment finds it installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder().no_proxy().timeout(wait::PATIENCE).build()?)

@@ -1,0 +1,92 @@
+//! Kafka's clients with the settings that the workers' own have, where those make a difference.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use anyhow::Context as _;
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    producer::{FutureProducer, FutureRecord, future_producer::DeliveryFuture},
+};
+use tokio::time::sleep;
+
+use super::Surroundings;
+
+/// How long Kafka may take to say where a topic ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// While the local queue is full.
+const PAUSE: Duration = Duration::from_millis(1);
+
+fn client(around: &Surroundings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &around.brokers).set("socket.nagle.disable", "true");
+    config
+}
+
+/// A producer that waits for all in-sync replicas.
+pub(super) fn producer(around: &Surroundings) -> anyhow::Result<FutureProducer> {
+    let mut config = client(around);
+    config.set("acks", "all").set("enable.idempotence", "true");
+    config.set("compression.type", "lz4").set("linger.ms", around.linger_ms.to_string());
+    config.set("queue.buffering.max.messages", "200000").set("queue.buffering.max.kbytes", "131072");
+    Ok(config.create()?)
+}
+
+/// Hands a message to the client, waiting for room; its delivery is still to come.
+pub(super) async fn enqueue(
+    producer: &FutureProducer,
+    topic: &str,
+    partition: i32,
+    payload: &[u8],
+) -> anyhow::Result<DeliveryFuture> {
+    let mut record = FutureRecord::<[u8], _>::to(topic).partition(partition).payload(payload);
+    loop {
+        match producer.send_result(record) {
+            Ok(delivery) => return Ok(delivery),
+            Err((error, back)) if error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::QueueFull) => {
+                record = back;
+                sleep(PAUSE).await;
+            }
+            Err((error, _)) => return Err(error.into()),
+        }
+    }
+}
+
+/// Writes a message, and waits until it is acknowledged.
+pub(super) async fn write(
+    producer: &FutureProducer,
+    topic: &str,
+    partition: i32,
+    payload: &[u8],
+) -> anyhow::Result<()> {
+    let delivery = enqueue(producer, topic, partition, payload).await?;
+    delivery.await?.map(|_| ()).map_err(|(error, _)| error.into())
+}
+
+/// Reads what comes to a topic from now on, in every partition, on a thread of its own.
+pub(super) fn read(
+    around: &Surroundings,
+    topic: &str,
+    each: impl Fn(i32, &[u8]) + Send + 'static,
+) -> anyhow::Result<()> {
+    let mut config = client(around);
+    config.set("group.id", "bench").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "100");
+    let consumer: Arc<BaseConsumer> = Arc::new(config.create()?);
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let partitions = metadata.topics().first().context("no such topic")?.partitions();
+    let mut assignment = TopicPartitionList::new();
+    for partition in partitions {
+        let (_, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+        assignment.add_partition_offset(topic, partition.id(), Offset::Offset(end))?;
+    }
+    consumer.assign(&assignment)?;
+    thread::Builder::new().name(topic.to_owned()).spawn(move || {
+        loop {
+            // What goes wrong comes right by itself, or the run stands still and says so.
+            if let Some(Ok(message)) = consumer.poll(PATIENCE) {
+                each(message.partition(), message.payload().unwrap_or_default());
+            }
+        }
+    })?;
+    Ok(())
+}
