@@ -137,3 +137,9 @@ pub async fn serve_if_asked() -> anyhow::Result<bool> {
     }
     Ok(true)
 }
+
+/// Into the yardstick's log: a run that stands still is explained there.
+#[expect(clippy::print_stderr, reason = "its log is its error output")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("{error:#}");
+}

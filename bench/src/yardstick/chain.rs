@@ -43,7 +43,7 @@ pub(super) async fn serve(listen: SocketAddr, around: &Surroundings) -> anyhow::
         read_back: Mutex::default(),
     });
     let ledger = Arc::clone(&chain);
-    kafka::read(around, &chain.topics.orders(), move |_, record| ledger.was_read(record))?;
+    kafka::read(around, &chain.topics.orders(), move |_, record| ledger.was_read(record)).await?;
     let (events, runtime, room) = (Arc::clone(&chain), Handle::current(), Arc::new(Semaphore::new(AT_ONCE)));
     let topic = if chain.meta.is_some() { chain.topics.events_live() } else { chain.topics.events_backfill() };
     kafka::read(around, &topic, move |partition, event| {
@@ -51,10 +51,12 @@ pub(super) async fn serve(listen: SocketAddr, around: &Surroundings) -> anyhow::
         let Ok(place) = runtime.block_on(Arc::clone(&room).acquire_owned()) else { return };
         runtime.spawn(async move {
             let _place = place;
-            // What is lost is missed by whoever waits for it.
-            let _ = chain.relay(partition, &event).await;
+            if let Err(error) = chain.relay(partition, &event).await {
+                super::complain(&error);
+            }
         });
-    })?;
+    })
+    .await?;
     // Whoever started this waits until it listens.
     let listener = TcpListener::bind(listen).await?;
     loop {

@@ -12,9 +12,9 @@ use std::{
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::any};
 use rdkafka::producer::FutureProducer;
 use schemas::Topics;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::sync::oneshot;
 
-use super::{PARTITIONS, Surroundings, kafka};
+use super::{PARTITIONS, Surroundings, kafka, nothing};
 
 /// What the calls share.
 struct Front {
@@ -62,7 +62,7 @@ pub(super) async fn ingest(listen: SocketAddr, around: &Surroundings) -> anyhow:
         }
     };
     let router = Router::new().fallback(any(take)).with_state(front);
-    Ok(axum::serve(TcpListener::bind(listen).await?, router).await?)
+    nothing::answer(listen, router).await
 }
 
 /// The same with a number before it, and 200 once that number comes back.
@@ -70,7 +70,7 @@ pub(super) async fn front(listen: SocketAddr, around: &Surroundings) -> anyhow::
     let topics = Topics::new(around.prefix.as_str());
     let front = Front::new(around, topics.events_live())?;
     let verdicts = Arc::clone(&front);
-    kafka::read(around, &topics.verdicts(), move |_, verdict| verdicts.tell(verdict))?;
+    kafka::read(around, &topics.verdicts(), move |_, verdict| verdicts.tell(verdict)).await?;
     let take = async |State(front): State<Arc<Front>>, body: Bytes| {
         let (number, partition) = front.number();
         let verdict = front.wait(number);
@@ -82,5 +82,5 @@ pub(super) async fn front(listen: SocketAddr, around: &Surroundings) -> anyhow::
         }
     };
     let router = Router::new().fallback(any(take)).with_state(front);
-    Ok(axum::serve(TcpListener::bind(listen).await?, router).await?)
+    nothing::answer(listen, router).await
 }

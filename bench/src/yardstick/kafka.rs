@@ -1,14 +1,14 @@
 //! Kafka's clients with the settings that the workers' own have, where those make a difference.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     producer::{FutureProducer, FutureRecord, future_producer::DeliveryFuture},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Surroundings;
 
@@ -63,28 +63,46 @@ pub(super) async fn write(
     delivery.await?.map(|_| ()).map_err(|(error, _)| error.into())
 }
 
+/// Every partition of a topic, at its end.
+fn ends(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<TopicPartitionList> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let mut ends = TopicPartitionList::new();
+    let topic_now = metadata.topics().first().context("no such topic")?;
+    ensure!(topic_now.error().is_none() && !topic_now.partitions().is_empty(), "{topic} is not there yet");
+    for partition in topic_now.partitions() {
+        let (_, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+        ends.add_partition_offset(topic, partition.id(), Offset::Offset(end))?;
+    }
+    Ok(ends)
+}
+
 /// Reads what comes to a topic from now on, in every partition, on a thread of its own.
-pub(super) fn read(
+pub(super) async fn read(
     around: &Surroundings,
     topic: &str,
     each: impl Fn(i32, &[u8]) + Send + 'static,
 ) -> anyhow::Result<()> {
     let mut config = client(around);
     config.set("group.id", "bench").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "100");
-    let consumer: Arc<BaseConsumer> = Arc::new(config.create()?);
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
-    let partitions = metadata.topics().first().context("no such topic")?.partitions();
-    let mut assignment = TopicPartitionList::new();
-    for partition in partitions {
-        let (_, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
-        assignment.add_partition_offset(topic, partition.id(), Offset::Offset(end))?;
-    }
+    let (scout, began): (BaseConsumer, _) = (config.create()?, Instant::now());
+    let assignment = loop {
+        match ends(&scout, topic) {
+            Ok(ends) => break ends,
+            // A topic that was just made has no leaders yet.
+            Err(error) if began.elapsed() > PATIENCE => return Err(error),
+            Err(_) => sleep(PAUSE).await,
+        }
+    };
+    // A client that saw the topic without leaders asks no one for its messages for minutes: a new one has not seen it.
+    let consumer: BaseConsumer = config.create()?;
     consumer.assign(&assignment)?;
     thread::Builder::new().name(topic.to_owned()).spawn(move || {
         loop {
-            // What goes wrong comes right by itself, or the run stands still and says so.
-            if let Some(Ok(message)) = consumer.poll(PATIENCE) {
-                each(message.partition(), message.payload().unwrap_or_default());
+            match consumer.poll(PATIENCE) {
+                Some(Ok(message)) => each(message.partition(), message.payload().unwrap_or_default()),
+                // It comes right by itself, or the run stands still.
+                Some(Err(error)) => super::complain(&error.into()),
+                None => {}
             }
         }
     })?;
