@@ -85,7 +85,7 @@ impl Chain {
         self.read_back.lock().unwrap_or_else(PoisonError::into_inner).insert(number, told);
         let mut record = [0; LEDGER_BYTES];
         record[..8].copy_from_slice(&number);
-        let _ = kafka::enqueue(&self.producer, &self.topics.orders(), partition, &record).await?;
+        kafka::write(&self.producer, &self.topics.orders(), partition, &record).await?;
         Ok(waits.await?)
     }
 

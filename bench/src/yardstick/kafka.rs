@@ -6,7 +6,8 @@ use anyhow::{Context as _, ensure};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
-    producer::{FutureProducer, FutureRecord, future_producer::DeliveryFuture},
+    producer::{FutureProducer, FutureRecord},
+    types::RDKafkaErrorCode,
 };
 use tokio::time::{Instant, sleep};
 
@@ -32,34 +33,25 @@ pub(super) fn producer(around: &Surroundings) -> anyhow::Result<FutureProducer> 
     Ok(config.create()?)
 }
 
-/// Hands a message to the client, waiting for room; its delivery is still to come.
-pub(super) async fn enqueue(
-    producer: &FutureProducer,
-    topic: &str,
-    partition: i32,
-    payload: &[u8],
-) -> anyhow::Result<DeliveryFuture> {
-    let mut record = FutureRecord::<[u8], _>::to(topic).partition(partition).payload(payload);
-    loop {
-        match producer.send_result(record) {
-            Ok(delivery) => return Ok(delivery),
-            Err((error, back)) if error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::QueueFull) => {
-                record = back;
-                sleep(PAUSE).await;
-            }
-            Err((error, _)) => return Err(error.into()),
-        }
-    }
-}
-
-/// Writes a message, and waits until it is acknowledged.
+/// Writes a message, and waits until it is acknowledged. Its key is how it begins: a compacted topic takes none without.
 pub(super) async fn write(
     producer: &FutureProducer,
     topic: &str,
     partition: i32,
     payload: &[u8],
 ) -> anyhow::Result<()> {
-    let delivery = enqueue(producer, topic, partition, payload).await?;
+    let key = payload.get(..8).unwrap_or(payload);
+    let mut record = FutureRecord::to(topic).partition(partition).key(key).payload(payload);
+    let delivery = loop {
+        match producer.send_result(record) {
+            Ok(delivery) => break delivery,
+            Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                record = back;
+                sleep(PAUSE).await;
+            }
+            Err((error, _)) => return Err(error.into()),
+        }
+    };
     delivery.await?.map(|_| ()).map_err(|(error, _)| error.into())
 }
 
