@@ -91,6 +91,8 @@ pub fn click() -> String {
 
 #[cfg(test)]
 mod tests {
+    use schemas::Micros;
+
     use super::*;
 
     #[test]
@@ -111,7 +113,7 @@ mod tests {
         let event = event("shop", "key", 7, "click");
         let body: Value = serde_json::from_slice(&event.call.body).unwrap();
         assert_eq!(body["payload"]["order_id"], event.call.order_id.as_str());
-        assert_eq!(event.call.value.map(|value| value.millionths()), Some(99_970_000));
+        assert_eq!(event.call.value.map(Micros::millionths), Some(99_970_000));
         assert_eq!(
             (event.call.ctwa_clid.as_str(), event.order_key().as_str()),
             ("click", "shop:Purchase:ORD-000000000007")

@@ -19,7 +19,7 @@ use crate::sample;
 /// How long Kafka may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a run may stand still before it is given up.
-const STANDSTILL: Duration = Duration::from_secs(60);
+const STANDSTILL: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Messages that are not acknowledged yet, while a topic is filled.
 const AHEAD: usize = 20_000;
@@ -167,7 +167,9 @@ impl Progress {
         let Some((_, total)) = self.seen.last() else { return f64::NAN };
         let reaches = |count: u64| self.seen.iter().find(|(_, seen)| *seen >= count);
         match (reaches(total.div_ceil(10)), reaches(total * 9 / 10)) {
-            (Some((from, first)), Some((until, last))) if until > from => sample::rate(last - first, *until - *from),
+            (Some((from, first)), Some((until, last))) if until > from => {
+                sample::rate(last - first, until.saturating_sub(*from))
+            }
             _ => self.seen.last().map_or(f64::NAN, |(took, total)| sample::rate(*total, *took)),
         }
     }

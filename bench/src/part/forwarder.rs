@@ -55,6 +55,8 @@ pub(super) struct Run {
     /// Orders that were credited, and of them those that were so more than once.
     credited: u64,
     twice: u64,
+    /// Rows beyond one for each event: how often one was put off.
+    delayed: u64,
 }
 
 impl Run {
@@ -86,7 +88,11 @@ impl Mill {
         let meter = Meter::start(self.forwarder()?.pid())?;
         self.forwarder()?.thaw().await?;
         let progress = self.records.grows(written, events).await?;
+        let good = events - one_bad_of.map_or(0, |of| events / of);
+        // A row is written as well for an event that finds no room and waits in a delay tier: it comes later.
+        topic::progress(good, async || Ok(self.counted().await?[1] - before[1])).await?;
         let [requests, credited, twice] = self.counted().await?;
+        let delayed = self.records.written().await? - written - events;
         let cpu = meter.cpu()?.as_secs_f64() / number(events);
         let run = Run {
             events,
@@ -95,8 +101,8 @@ impl Mill {
             requests: requests - before[0],
             credited: credited - before[1],
             twice: twice - before[2],
+            delayed,
         };
-        let good = events - one_bad_of.map_or(0, |of| events / of);
         ensure!(run.credited == good && run.twice == 0, "{} of {good} are credited, {} twice", run.credited, run.twice);
         Ok(run)
     }
@@ -129,7 +135,7 @@ impl Mill {
 /// The bare relay.
 struct Relay {
     deployment: Deployment,
-    relay: Yardstick,
+    process: Yardstick,
     records: Watch,
 }
 
@@ -139,15 +145,15 @@ impl Relay {
         let deployment = Deployment::start(ground.cluster, "bench-relay", &none).await?;
         let (brokers, prefix) = (deployment.brokers.clone(), deployment.prefix.clone());
         let around = Surroundings { brokers, prefix, linger_ms: 0, meta: None };
-        let relay = Yardstick::start(Service::Relay, &around, ground.folder).await?;
+        let process = Yardstick::start(Service::Relay, &around, ground.folder).await?;
         let records = Watch::over(&deployment.brokers, deployment.topic("records")).await?;
-        Ok(Self { deployment, relay, records })
+        Ok(Self { deployment, process, records })
     }
 
     /// Events a second, and a second and core.
     async fn run(&self, events: u64) -> anyhow::Result<[f64; 2]> {
         let written = self.records.written().await?;
-        self.relay.signal(Signal::Stop).await?;
+        self.process.signal(Signal::Stop).await?;
         let filling = (0..events).map(|at| {
             // The relay knows an event by its first bytes.
             let event = order::event("shop", "key", at, &order::click()).encode();
@@ -155,8 +161,8 @@ impl Relay {
             Filling { partition, key: at.to_be_bytes().into(), payload: [&at.to_be_bytes(), event.as_slice()].concat() }
         });
         topic::fill(&self.deployment.brokers, &self.deployment.topic("events.backfill"), filling).await?;
-        let meter = Meter::start(self.relay.pid())?;
-        self.relay.signal(Signal::Continue).await?;
+        let meter = Meter::start(self.process.pid())?;
+        self.process.signal(Signal::Continue).await?;
         let progress = self.records.grows(written, events).await?;
         Ok([progress.rate(), number(events) / meter.cpu()?.as_secs_f64()])
     }
@@ -203,14 +209,16 @@ fn beside(how: &str, runs: &[Run], least: &[[f64; 2]]) -> Vec<Line> {
     vec![events, per_core.goal(format!("> {}/s", grouped(GOAL)), rate > GOAL)]
 }
 
-fn requests(good: &[Run], bad: &[Run]) -> [Line; 3] {
+fn requests(good: &[Run], bad: &[Run]) -> [Line; 4] {
     let per_event = |runs: &[Run]| {
         let sum = |of: fn(&Run) -> u64| number(runs.iter().map(of).sum());
         sum(|run| run.requests) / sum(|run| run.events)
     };
     let credited: u64 = good.iter().chain(bad).map(|run| run.credited).sum();
     let [without, with] = [good, bad].map(per_event);
+    let delayed = [good, bad].map(|runs| grouped(number(runs.iter().map(|run| run.delayed).sum())));
     [
+        Line::new("forwarder, events put off into a delay tier, without and with bad clicks", delayed.join(", ")),
         Line::new("forwarder, no bad click, requests to Meta for an event", format!("{without:.4}")),
         Line::new("forwarder, 1 % bad clicks, requests to Meta for an event", format!("{with:.4}"))
             .goal(format!("≤ {REQUESTS_GOAL:.2}"), with <= REQUESTS_GOAL),

@@ -67,7 +67,6 @@ pub(super) fn plan() -> Plan {
     Plan::default()
         .set("CAPI_PARTITIONS", PARTITIONS.to_string())
         .set("CAPI_META_TIMEOUT", "15s")
-        .set("CAPI_RETRY_DELAYS", "1m,10m,1h")
         .set("CAPI_LOG_FORMAT", "json")
 }
 
