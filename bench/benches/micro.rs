@@ -28,12 +28,12 @@ fn record() -> CallRecord {
 
 /// A body, read and held against every rule. Beside it, what only reading it as JSON takes.
 fn validate(criterion: &mut Criterion) {
-    let body = order::body().to_string();
+    let (body, event_now) = (order::body().to_string(), e2e::event::now() * 1000);
     let mut group = criterion.benchmark_group("validate");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("a body", |bencher| {
         bencher.iter_batched_ref(
-            || Call::blank(CallId::now(), 0),
+            || Call::blank(CallId::now(), event_now),
             |call| assert!(fill(black_box(body.as_bytes()), call).is_ok()),
             BatchSize::SmallInput,
         );
