@@ -89,7 +89,7 @@ fn ledger(criterion: &mut Criterion) {
     let credit = |call| Accepted {
         intent: 0,
         call,
-        listed: Vec::new(),
+        listed: schemas::ledger::Listed::default(),
         at: 1_800_000_000_000,
         events_received: Some(1),
         fbtrace_id: "AbCdEfGhIjKlMnOpQrStUv".into(),

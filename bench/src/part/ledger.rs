@@ -94,7 +94,7 @@ fn credit(order: u64) -> Filling {
     let credit = Accepted {
         intent: 0,
         call: CallId::now(),
-        listed: Vec::new(),
+        listed: schemas::ledger::Listed::default(),
         at: event::now() * 1000,
         events_received: Some(1),
         fbtrace_id: "AbCdEfGhIjKlMnOpQrStUv".into(),
