@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// How often a client that nobody else asks for its statistics gives them, in milliseconds (`statistics.interval.ms`).
 pub const LOOK_EVERY_MS: &str = "5000";
 /// A client takes a moment to forget a broker, and to hand its partitions over.
-const LOST_AFTER: Duration = Duration::from_secs(10);
+const LOST_AFTER: Duration = Duration::from_secs(15);
 
 /// Some client of this process is lost. One for the process, for the process is what starts anew.
 static ANY: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
@@ -64,8 +64,14 @@ pub fn start_anew() -> io::Error {
 
 /// Watches the statistics of one client.
 #[derive(Debug, Default)]
-pub struct Watch {
-    since: Mutex<Option<Instant>>,
+pub struct Watch(Mutex<Option<Suspicion>>);
+
+/// A client that looks lost.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    since: Instant,
+    /// Its attempts to connect until then. A client that goes on trying is in an outage, and not lost.
+    attempts: i64,
 }
 
 impl Watch {
@@ -76,14 +82,17 @@ impl Watch {
     }
 
     fn judge(&self, statistics: &[u8]) {
-        let lost = serde_json::from_slice(statistics).ok().and_then(|client: Client| client.lost());
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(lost) = lost else {
-            *since = None;
+        let client: Option<Client> = serde_json::from_slice(statistics).ok();
+        let looks_lost = client.and_then(|client| Some((client.lost()?, client.attempts())));
+        let mut suspicion = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((how, attempts)) = looks_lost else {
+            *suspicion = None;
             return;
         };
-        if since.get_or_insert_with(Instant::now).elapsed() >= LOST_AFTER && !is_any() {
-            tracing::error!("a Kafka client has lost its brokers for good ({lost}): the worker drains and starts anew");
+        let held = suspicion.filter(|suspicion| suspicion.attempts == attempts);
+        let Suspicion { since, .. } = *suspicion.insert(held.unwrap_or(Suspicion { since: Instant::now(), attempts }));
+        if since.elapsed() >= LOST_AFTER && !is_any() {
+            tracing::error!("a Kafka client has lost its brokers for good ({how}): the worker drains and starts anew");
             ANY.cancel();
         }
     }
@@ -103,6 +112,7 @@ struct Broker {
     nodeid: i32,
     source: String,
     state: String,
+    connects: i64,
     toppars: Partitions,
 }
 
@@ -112,14 +122,25 @@ struct Partitions(usize);
 impl Client {
     fn lost(&self) -> Option<&'static str> {
         let Self { brokers: Brokers(brokers) } = self;
-        if brokers.iter().all(|broker| broker.source == "logical") {
-            return Some("it knows none");
+        if brokers.iter().all(|broker| broker.source == "logical" || broker.is_left_alone()) {
+            return Some("it asks none");
         }
         let forgotten = |broker: &Broker| {
             let again = brokers.iter().any(|other| other.nodeid == broker.nodeid && other.state == "UP");
             broker.nodeid >= 0 && broker.state != "UP" && broker.source == "learned" && broker.toppars.0 > 0 && again
         };
         brokers.iter().any(forgotten).then_some("partitions are left with one that it has forgotten")
+    }
+
+    fn attempts(&self) -> i64 {
+        self.brokers.0.iter().map(|broker| broker.connects).sum()
+    }
+}
+
+impl Broker {
+    /// Neither connected nor connecting.
+    fn is_left_alone(&self) -> bool {
+        matches!(self.state.as_str(), "INIT" | "DOWN" | "TRY_CONNECT")
     }
 }
 
@@ -160,8 +181,7 @@ mod tests {
         let entry = |(nodeid, source, state, partitions): &(i32, &str, &str, usize)| {
             let toppars: serde_json::Map<_, _> =
                 (0..*partitions).map(|number| (format!("t-{number}"), serde_json::json!({}))).collect();
-            let broker =
-                serde_json::json!({"nodeid": nodeid, "source": source, "state": state, "toppars": toppars, "rtt": {}});
+            let broker = serde_json::json!({"nodeid": nodeid, "source": source, "state": state, "connects": 1, "toppars": toppars, "rtt": {}});
             format!(r#""127.0.0.1:9092/1": {broker}"#)
         };
         let entries: Vec<_> = brokers.iter().map(entry).collect();
@@ -170,20 +190,22 @@ mod tests {
         client.lost()
     }
 
-    /// As they were seen: a client at work, one at boot, one in an outage, one between two brokers.
+    /// A client at work, one at boot, one in an outage, one between two brokers, one that is handing partitions over.
     #[test]
     fn a_client_that_can_come_back_is_not_lost() {
         assert_eq!(lost(&[(1, "learned", "UP", 12), (-1, "logical", "UP", 0)]), None);
-        assert_eq!(lost(&[(-1, "configured", "INIT", 0), (-1, "logical", "INIT", 0)]), None);
-        assert_eq!(lost(&[(1, "learned", "DOWN", 4), (-1, "configured", "CONNECT", 0)]), None);
+        assert_eq!(lost(&[(-1, "configured", "CONNECT", 0), (-1, "logical", "INIT", 0)]), None);
+        assert_eq!(lost(&[(1, "learned", "APIVERSION_QUERY", 4), (-1, "logical", "INIT", 0)]), None);
         assert_eq!(lost(&[(1, "learned", "DOWN", 4), (2, "learned", "UP", 4)]), None);
         assert_eq!(lost(&[(1, "learned", "INIT", 0), (1, "learned", "UP", 4)]), None);
     }
 
     #[test]
-    fn a_client_that_knows_no_broker_is_lost() {
+    fn a_client_that_asks_no_broker_is_lost() {
         assert!(lost(&[(-1, "logical", "INIT", 0)]).is_some());
         assert!(lost(&[]).is_some());
+        // As it was seen: the forgotten broker lingers, and its partitions are nobody's.
+        assert!(lost(&[(1, "learned", "TRY_CONNECT", 0), (-1, "logical", "INIT", 0)]).is_some());
     }
 
     #[test]
@@ -192,21 +214,24 @@ mod tests {
         assert!(lost(&[(1, "learned", "UP", 3), (1, "learned", "DOWN", 1)]).is_some());
     }
 
+    /// Statistics of a client whose one broker is down after so many attempts to connect.
+    fn down_after(attempts: i64) -> Vec<u8> {
+        let broker = serde_json::json!({"nodeid": 1, "source": "learned", "state": "DOWN", "connects": attempts,
+            "toppars": {}});
+        serde_json::json!({"brokers": {"b": broker}}).to_string().into_bytes()
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_moment_without_brokers_is_no_loss() {
-        let (without, with) = (
-            br#"{"brokers": {}}"#,
-            br#"{"brokers": {"b": {"nodeid": -1, "source": "configured", "state": "INIT", "toppars": {}}}}"#,
-        );
+    async fn a_client_that_goes_on_trying_is_in_an_outage_and_one_that_does_not_is_lost() {
         let watch = Watch::default();
-        watch.judge(without);
-        tokio::time::advance(LOST_AFTER / 2).await;
-        watch.judge(with);
-        tokio::time::advance(LOST_AFTER / 2).await;
-        watch.judge(without);
+        for attempts in 0..100 {
+            watch.judge(&down_after(attempts));
+            tokio::time::advance(LOST_AFTER / 2).await;
+        }
         assert!(!is_any());
+        watch.judge(&down_after(99));
         tokio::time::advance(LOST_AFTER).await;
-        watch.judge(without);
+        watch.judge(&down_after(99));
         assert!(is_any());
     }
 }
