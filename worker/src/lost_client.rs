@@ -28,6 +28,9 @@ pub const LOOK_EVERY_MS: &str = "5000";
 /// A client takes a moment to forget a broker, and to hand its partitions over.
 const LOST_AFTER: Duration = Duration::from_secs(15);
 
+/// A coordinator that was found is connected to within a moment.
+const WITHOUT_COORDINATOR: Duration = Duration::from_secs(30);
+
 /// Some client of this process is lost. One for the process, for the process is what starts anew.
 static ANY: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
@@ -102,6 +105,15 @@ impl Watch {
 #[derive(Deserialize)]
 struct Client {
     brokers: Brokers,
+    cgrp: Option<Group>,
+}
+
+/// A client's standing with the coordinator of its group.
+#[derive(Deserialize)]
+struct Group {
+    state: String,
+    /// Milliseconds in this state.
+    stateage: u128,
 }
 
 /// Not a map: a broker and the forgotten one of the same name are two entries.
@@ -121,7 +133,7 @@ struct Partitions(usize);
 
 impl Client {
     fn lost(&self) -> Option<&'static str> {
-        let Self { brokers: Brokers(brokers) } = self;
+        let Self { brokers: Brokers(brokers), cgrp } = self;
         if brokers.iter().all(|broker| broker.source == "logical" || broker.is_left_alone()) {
             return Some("it asks none");
         }
@@ -129,11 +141,24 @@ impl Client {
             let again = brokers.iter().any(|other| other.nodeid == broker.nodeid && other.state == "UP");
             broker.nodeid >= 0 && broker.state != "UP" && broker.source == "learned" && broker.toppars.0 > 0 && again
         };
-        brokers.iter().any(forgotten).then_some("partitions are left with one that it has forgotten")
+        if brokers.iter().any(forgotten) {
+            return Some("partitions are left with one that it has forgotten");
+        }
+        let is_connected = brokers.iter().any(|broker| broker.source != "logical" && broker.state == "UP");
+        let is_alone = cgrp.as_ref().is_some_and(Group::has_no_coordinator);
+        (is_connected && is_alone).then_some("it finds no way to its group's coordinator")
     }
 
     fn attempts(&self) -> i64 {
-        self.brokers.0.iter().map(|broker| broker.connects).sum()
+        self.brokers.0.iter().filter(|broker| broker.source != "logical").map(|broker| broker.connects).sum()
+    }
+}
+
+impl Group {
+    /// A client that has brokers finds its coordinator among them within a moment. One that may not ask for it stays in its
+    /// first states for ever, and does without.
+    fn has_no_coordinator(&self) -> bool {
+        self.state.starts_with("wait-broker") && self.stateage >= WITHOUT_COORDINATOR.as_millis()
     }
 }
 
@@ -206,6 +231,21 @@ mod tests {
         assert!(lost(&[]).is_some());
         // As it was seen: the forgotten broker lingers, and its partitions are nobody's.
         assert!(lost(&[(1, "learned", "TRY_CONNECT", 0), (-1, "logical", "INIT", 0)]).is_some());
+    }
+
+    #[test]
+    fn a_client_that_has_brokers_and_no_way_to_its_coordinator_is_lost() {
+        let lost = |broker: &str, group: &str, age: i64| {
+            let brokers = serde_json::json!({"b": {"nodeid": 1, "source": "learned", "state": broker, "connects": 1,
+                "toppars": {}}});
+            let client = serde_json::json!({"brokers": brokers, "cgrp": {"state": group, "stateage": age}});
+            serde_json::from_value::<Client>(client).unwrap().lost().is_some()
+        };
+        assert!(lost("UP", "wait-broker-transport", 40_000));
+        assert!(!lost("UP", "wait-broker-transport", 4_000));
+        assert!(!lost("UP", "query-coord", 40_000), "it may not be allowed to ask");
+        assert!(!lost("UP", "up", 40_000));
+        assert!(!lost("APIVERSION_QUERY", "wait-broker", 40_000), "an outage");
     }
 
     #[test]
