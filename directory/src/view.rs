@@ -135,9 +135,6 @@ pub(crate) fn from_beginning(config: &ClientConfig, topics: &Topics) -> KafkaRes
         .set("reconnect.backoff.max.ms", "1000")
         // A topic that is not there is told after this, and not taken for one on its way for half a minute.
         .set("topic.metadata.propagation.max.ms", "1000")
-        // A broker that comes back from a hang may say that nobody leads the topic; the default believes it for five
-        // minutes.
-        .set("topic.metadata.refresh.interval.ms", "5000")
         // The end of the topic is known when a fetch comes back empty.
         .set("fetch.wait.max.ms", "50")
         .set("statistics.interval.ms", LOOK_EVERY_MS);

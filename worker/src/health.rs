@@ -125,6 +125,7 @@ impl Dependency {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::captured::Captured;
 
     #[test]
     fn a_worker_is_ready_when_all_is_up_and_no_drain_is_under_way() {
@@ -149,9 +150,9 @@ mod tests {
 
     #[test]
     fn what_is_away_from_the_start_is_logged_once() {
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let sink = lines.clone();
-        let subscriber = tracing_subscriber::fmt().without_time().with_writer(move || Sink(sink.clone())).finish();
+        let log = Captured::default();
+        let sink = log.clone();
+        let subscriber = tracing_subscriber::fmt().without_time().with_writer(move || sink.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let kafka = Health::default().dependency("kafka");
             kafka.down("refused");
@@ -159,21 +160,9 @@ mod tests {
             kafka.up();
             kafka.up();
         });
-        let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         assert_eq!(text.matches("WARN").count(), 1, "{text}");
         assert_eq!(text.matches("INFO").count(), 1, "{text}");
-    }
-
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
     }
 
     #[test]

@@ -76,30 +76,13 @@ impl Visit for Line {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
     use tracing_subscriber::fmt::format::Format;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::captured::Captured;
 
     fn logged(all: bool) -> Vec<String> {
-        let log = Log::default();
+        let log = Captured::default();
         let sink = log.clone();
         let format = UnlessAway { inner: Format::default().without_time(), all };
         let subscriber = tracing_subscriber::fmt().event_format(format).with_writer(move || sink.clone()).finish();
@@ -111,8 +94,7 @@ mod tests {
             of_kafka("FAIL denied (after 0ms in state AUTH_REQ)");
             tracing::error!("FAIL ours (after 0ms in state CONNECT)");
         });
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(str::to_owned).collect()
+        log.text().lines().map(str::to_owned).collect()
     }
 
     #[test]

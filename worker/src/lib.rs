@@ -20,6 +20,8 @@
 //! | [`dead_letters`] | where unreadable messages go |
 
 pub mod admin;
+#[cfg(test)]
+mod captured;
 pub mod dead_letters;
 pub mod health;
 mod kafka_lines;

@@ -93,38 +93,20 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
     use tracing_subscriber::{fmt::format::JsonFields, layer::SubscriberExt as _};
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::captured::Captured;
 
     fn lines_of(work: impl FnOnce()) -> Vec<Value> {
-        let written = Written::default();
+        let written = Captured::default();
         let sink = written.clone();
         let layer = tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())
             .event_format(JsonLine)
             .with_writer(move || sink.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
-        let bytes = written.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        written.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]

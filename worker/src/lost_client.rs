@@ -43,7 +43,7 @@ pub async fn any() {
 }
 
 /// Whether a client of this process is lost.
-pub fn is_any() -> bool {
+fn is_any() -> bool {
     ANY.is_cancelled()
 }
 
@@ -84,7 +84,8 @@ impl Watch {
         serde_json::from_slice(statistics).ok()
     }
 
-    fn judge(&self, statistics: &[u8]) {
+    /// The same, where nobody reads them.
+    pub(crate) fn judge(&self, statistics: &[u8]) {
         let client: Option<Client> = serde_json::from_slice(statistics).ok();
         let looks_lost = client.and_then(|client| Some((client.lost()?, client.attempts())));
         let mut suspicion = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,7 +19,7 @@ pub struct Callbacks {
 
 impl ClientContext for Callbacks {
     fn stats_raw(&self, statistics: &[u8]) {
-        self.brokers.look(statistics);
+        self.brokers.judge(statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

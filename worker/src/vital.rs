@@ -109,9 +109,10 @@ pub async fn blocking<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'stat
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, sync::Mutex};
+    use std::future::pending;
 
     use super::*;
+    use crate::captured::Captured;
 
     fn vital() -> (Vital, Shutdown) {
         let shutdown = Shutdown::default();
@@ -170,26 +171,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_loss_is_told_once() {
-        #[derive(Clone, Default)]
-        struct Log(Arc<Mutex<Vec<u8>>>);
-        impl io::Write for Log {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let (vital, _) = vital();
-        let log = Log::default();
+        let log = Captured::default();
         let sink = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || sink.clone()).finish();
         let _here = tracing::subscriber::set_default(subscriber);
         for name in ["first", "second", "first"] {
             vital.spawn(name, panics()).await.unwrap_err();
         }
-        let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let told = log.text();
         assert_eq!((told.matches("ERROR").count(), vital.lost()), (1, Some("first")), "{told}");
         assert!(told.contains("task=\"first\""), "{told}");
     }
