@@ -57,8 +57,8 @@ pub async fn evidence(
         counted.map(|order| Some((of(&order["dataset"], order)?, usize::try_from(order["times"].as_u64()?).ok()?)));
     let counted = counted.collect::<Option<_>>().context("an order that is no merchant's")?;
     let (ledger, dead_letters) = from_kafka(deployment, |kafka| Ok((kafka.ledger()?, kafka.dead_letters()?))).await?;
-    let timeout = deployment.setting("CAPI_META_TIMEOUT").context("no time-out")?;
-    let hold = owner::hold(humantime::parse_duration(timeout)?);
+    let meta_timeout = deployment.setting("CAPI_META_TIMEOUT").context("no time-out")?;
+    let meta_timeout = humantime::parse_duration(meta_timeout)?;
     let mut all_faults = faults;
     let mut ended = Vec::new();
     for instance in deployment.instances() {
@@ -75,7 +75,8 @@ pub async fn evidence(
         dead_letters,
         faults: all_faults,
         ended,
-        hold_ms: i64::try_from(hold.as_millis())?,
+        meta_timeout_ms: i64::try_from(meta_timeout.as_millis())?,
+        hold_ms: i64::try_from(owner::hold(meta_timeout).as_millis())?,
     })
 }
 

@@ -30,6 +30,8 @@ pub struct Evidence {
     pub faults: Vec<Fault>,
     /// Workers that ended by themselves.
     pub ended: Vec<String>,
+    /// The forwarders' wait for an answer of Meta, in milliseconds.
+    pub meta_timeout_ms: i64,
     /// The longest that an intent may be at work, in milliseconds: T of the ledger's rule 12.
     pub hold_ms: i64,
 }

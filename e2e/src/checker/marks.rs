@@ -1,9 +1,10 @@
 //! The mark `possibly_duplicate`: never without a cause, and never missing where there was one.
 //!
-//! The cause is an outcome that nobody can know, and it comes before the mark. Seen from outside it is one of three: the
+//! The cause is an outcome that nobody can know, and it comes before the mark. Seen from outside it is one of four: the
 //! stand-in says of a request of the order that its answer left that open; an intent of the order was open at the moment at
-//! which the line to Meta was cut; or it was open while the forwarder that wrote it was killed, stood still, or ran out of
-//! its time to drain. An intent of another forwarder, one that has its result already, or one that was written later, is no
+//! which the line to Meta was cut; it was open while the forwarder that wrote it was killed, stood still, or ran out of its
+//! time to drain; or its result was so long in coming that the wait for Meta may have run out, which on a busy machine the
+//! stand-in does not notice: its answer had left in time. An intent of another forwarder, one that has its result already, or one that was written later, is no
 //! cause; nor is anything that happened after the call had its mark.
 //!
 //! The mark is due, however the call ends, of the call whose request that was, of the call whose open intent another took
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     Finding,
-    evidence::{Evidence, Intent},
+    evidence::{Evidence, Intent, IntentResult},
     orders::by_order,
 };
 use crate::history::{Deed, Fault};
@@ -95,8 +96,10 @@ fn was_disturbed(evidence: &Evidence, intent: &Intent, since: i64) -> bool {
         Deed::Killed | Deed::Frozen | Deed::DrainRanOut => fault.of == intent.by,
         Deed::Drained | Deed::KafkaKilled | Deed::ClickHouseKilled | Deed::MetaOutage => false,
     };
+    let ran_out = |result: &IntentResult| result.at <= since && result.at - intent.at >= evidence.meta_timeout_ms;
     let mut faults = evidence.faults.iter().filter(concerns);
-    faults.any(|fault| fault.from <= until.min(since) && intent.at <= fault.until)
+    intent.result.as_ref().is_some_and(ran_out)
+        || faults.any(|fault| fault.from <= until.min(since) && intent.at <= fault.until)
 }
 
 /// How long an intent without a result may have been at work: a result that is written while Kafka is away lands when it

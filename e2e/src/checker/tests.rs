@@ -18,6 +18,7 @@ const AT: i64 = 1_000_000;
 const RESULT: i64 = AT + 50;
 /// When the next intent of the order was written.
 const AFTER: i64 = AT + 100_000;
+const META_TIMEOUT: i64 = 5_000;
 const HOLD: i64 = 20_000;
 
 fn call(number: u128) -> Uuid {
@@ -65,6 +66,7 @@ fn sound() -> Evidence {
             intents: vec![with_result(intent(1, AT), RESULT, &[])],
         },
         offsets: vec![committed()],
+        meta_timeout_ms: META_TIMEOUT,
         hold_ms: HOLD,
         ..Evidence::default()
     }
@@ -338,6 +340,12 @@ fn faults_before_after_and_of_others_are_no_cause() {
     for deed in [Deed::Drained, Deed::KafkaKilled, Deed::ClickHouseKilled, Deed::MetaOutage] {
         assert_eq!(disturbed(None, &[fault(deed, "forwarder-1", AT + 20, AT + 30)]), ["FalseMark"], "{deed:?}");
     }
+}
+
+#[test]
+fn a_result_that_is_longer_in_coming_than_the_wait_for_meta_is_a_cause() {
+    assert_eq!(disturbed(Some(AT + META_TIMEOUT), &[]), [""; 0]);
+    assert_eq!(disturbed(Some(AT + META_TIMEOUT - 1), &[]), ["FalseMark"]);
 }
 
 #[test]
