@@ -52,6 +52,8 @@ pub enum Mood {
     Refuses,
     /// Never answers.
     Hangs,
+    /// Has a fault that nobody foresaw.
+    Panics,
 }
 
 /// What the forwarder makes of an event that somebody waits for; `None`: nothing yet.
@@ -76,6 +78,7 @@ impl Queue for MemoryQueue {
             match mood {
                 Mood::Refuses => return Err(NotDurable),
                 Mood::Hangs => std::future::pending().await,
+                Mood::Panics => panic!("a fault that nobody foresaw"),
                 Mood::Acknowledges => self.0.messages.lock().unwrap().push(message.clone()),
             }
             if message.verdict_partition.is_some() {

@@ -76,3 +76,13 @@ async fn a_pending_answer_whose_row_is_not_durable_is_unavailable() {
     assert!(is_unavailable(&fixture.post(EXAMPLE).await));
     assert_eq!(fixture.events("live").len(), 1, "the event may be forwarded all the same");
 }
+
+#[tokio::test]
+async fn a_call_that_panics_is_unavailable_and_stops_no_other() {
+    let fixture = Fixture::new();
+    fixture.mood("", Mood::Panics);
+    assert!(is_unavailable(&fixture.post(EXAMPLE).await));
+    fixture.mood("", Mood::Acknowledges);
+    assert_eq!(fixture.post(EXAMPLE).await.http, 200);
+    assert!(fixture.waiters.is_empty());
+}
