@@ -36,8 +36,8 @@ use std::{
 
 use clap::Args;
 use directory::BusinessId;
-use recorder::{clickhouse, settings::ClickHouseSettings};
 use url::Url;
+use warehouse::{ClickHouseSettings, client::client};
 use zeroize::Zeroizing;
 
 use self::{
@@ -228,7 +228,7 @@ impl Backfill {
         business: BusinessId,
         journals: Vec<PathBuf>,
     ) -> Result<Option<follow::Verdicts>, Failure> {
-        let (clickhouse, business) = (clickhouse::client(&self.clickhouse), business.to_string());
+        let (clickhouse, business) = (client(&self.clickhouse), business.to_string());
         let follow = Follow { clickhouse, business, journals, patience: self.patience };
         match stop.unless(follow.to_the_end()).await {
             Some(verdicts) => verdicts.map(Some),

@@ -4,6 +4,7 @@ mod backfill;
 mod business;
 mod channel;
 mod cli;
+mod clickhouse_faults;
 mod dead_letters;
 mod failure;
 mod kafka;
@@ -14,7 +15,6 @@ mod output;
 mod replay;
 mod setup;
 mod store;
-mod warehouse;
 
 use std::process::ExitCode;
 

@@ -10,14 +10,11 @@ mod row;
 
 use std::fmt;
 
-use ::clickhouse::query::Query;
 use clap::Args;
-use recorder::{
-    clickhouse::{self, Fault},
-    settings::ClickHouseSettings,
-};
+use clickhouse::query::Query;
 use schemas::meta::OLDEST;
 use serde::Serialize;
+use warehouse::{ClickHouseSettings, Fault, client::client};
 use worker::settings::KafkaSettings;
 
 use self::{
@@ -98,7 +95,7 @@ impl Replay {
 
     fn query(&self) -> Query {
         let body = if self.dry_run { Body::LeftOut } else { Body::Read };
-        let query = self.filter.query(&clickhouse::client(&self.clickhouse), body);
+        let query = self.filter.query(&client(&self.clickhouse), body);
         // Rows come as fast as Kafka takes the events: no limit on the whole query fits that. One thread and small
         // blocks, so that ClickHouse holds a few megabytes of bodies however many calls match.
         let settings = [("max_execution_time", "0"), ("max_threads", "1"), ("max_block_size", "1024")];

@@ -8,7 +8,10 @@ mod topics;
 use std::num::NonZeroU16;
 
 use clap::Args;
-use recorder::{migrate::MigrateError, settings::ClickHouseSettings};
+use warehouse::{
+    ClickHouseSettings,
+    migrate::{MigrateError, migrate},
+};
 use worker::settings::{DedupWindow, KafkaSettings};
 
 use self::plan::{Done, Kind, Sizes, Step};
@@ -60,7 +63,7 @@ impl Setup {
     }
 
     async fn tables(&self) -> Result<Vec<Step>, Failure> {
-        let migrated = recorder::migrate(&self.clickhouse, self.dedup_window.0).await?;
+        let migrated = migrate(&self.clickhouse, self.dedup_window.0).await?;
         let step = |kind, name: &str, done| Step { kind, name: name.to_owned(), done };
         let mut steps: Vec<_> =
             migrated.applied.iter().map(|name| step(Kind::Migration, name, Done::Created)).collect();

@@ -6,14 +6,13 @@ use std::time::Duration;
 use clickhouse::Client;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
-use worker::{health::Dependency, shutdown::Shutdown};
-
-use crate::{
-    clickhouse::{ANSWER_LIMIT, Fault, SEND_LIMIT, answered},
-    metrics,
-    row::CallRow,
+use warehouse::{
+    client::{ANSWER_LIMIT, Fault, SEND_LIMIT, answered},
     schema::CALL_RECORDS,
 };
+use worker::{health::Dependency, shutdown::Shutdown};
+
+use crate::{metrics, row::CallRow};
 
 /// The wait after the first failure; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);

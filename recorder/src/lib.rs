@@ -11,18 +11,11 @@
 //! | `batch` | from rows to batches |
 //! | `insert` | from a batch to acknowledged rows |
 //! | `offsets` | what may be committed |
-//! | [`clickhouse`] | the way to ClickHouse, and what its errors mean |
-//! | `schema` | tables and views, compiled in |
-//! | [`migrate`] | brings ClickHouse to what this release needs (`capi setup`) |
-//! | [`verify`] | checks at boot that it is so |
 //! | `metrics` | what is counted |
 
-pub mod clickhouse;
-pub mod migrate;
 pub mod row;
 pub mod run;
 pub mod settings;
-pub mod verify;
 
 mod batch;
 mod consume;
@@ -31,7 +24,5 @@ mod insert;
 mod metrics;
 mod offsets;
 mod read;
-mod schema;
 
-pub use migrate::migrate;
 pub use run::run;

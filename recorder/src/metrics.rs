@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::clickhouse::Fault;
+use warehouse::Fault;
 
 const ROWS: &str = "capi_recorder_rows_total";
 const INSERTS: &str = "capi_recorder_insert_seconds";

@@ -157,9 +157,9 @@ impl CallRow {
 #[cfg(test)]
 mod tests {
     use schemas::{Call, LineItem};
+    use warehouse::schema::{CALLS_COLUMNS, TABLE_ONLY_COLUMNS};
 
     use super::*;
-    use crate::schema::{CALLS_COLUMNS, TABLE_ONLY_COLUMNS};
 
     fn call() -> Call {
         Call { event_time: Some(1_746_480_000), ..Call::blank(CallId::now(), 1_746_480_000_123) }

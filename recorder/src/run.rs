@@ -9,6 +9,7 @@ use rdkafka::{
     consumer::{CommitMode, Consumer as _},
 };
 use tracing::Instrument as _;
+use warehouse::{client::client, verify::verify};
 use worker::{
     Worker,
     dead_letters::{DeadLetters, Letter},
@@ -19,7 +20,6 @@ use worker::{
 
 use crate::{
     batch::{Batch, Batches, Next},
-    clickhouse::client,
     consume::{Intake, IntakeFault, Taken, Thread},
     group::{self, Consumer},
     insert::{Abandoned, Inserter, Refused, Sink, Table},
@@ -28,7 +28,6 @@ use crate::{
     read::Sources,
     row::CallRow,
     settings::RecorderSettings,
-    verify::verify,
 };
 
 /// How often ClickHouse is asked whether it is there while no rows come.
@@ -234,7 +233,7 @@ mod tests {
     use worker::{health::Health, shutdown::Shutdown, vital::Vital};
 
     use super::*;
-    use crate::clickhouse::Fault;
+    use warehouse::Fault;
 
     /// The group and the recorder's topics are at the first broker, the dead letters at the second.
     fn cluster(topics: &Topics) -> MockCluster<'static, DefaultProducerContext> {

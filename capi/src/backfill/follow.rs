@@ -13,10 +13,10 @@ use std::{
 
 use clickhouse::{Client, Row};
 use indicatif::{ProgressBar, ProgressStyle};
-use recorder::clickhouse::Fault;
 use schemas::{CallId, ConversionStatus};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
+use warehouse::Fault;
 
 use super::{journal::accepted_calls, progress::write_line};
 use crate::failure::Failure;

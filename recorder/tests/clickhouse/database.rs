@@ -5,15 +5,15 @@ use std::{
     time::Duration,
 };
 
-use capi_recorder::{
-    clickhouse::{client, server},
-    migrate::migrate,
-    row::CallRow,
-    settings::ClickHouseSettings,
-};
+use capi_recorder::row::CallRow;
 use clap::Parser;
 use clickhouse::Client;
 use schemas::CallRecord;
+use warehouse::{
+    ClickHouseSettings,
+    client::{client, server},
+    migrate::migrate,
+};
 
 /// The window of these tests, unless one says otherwise.
 pub(crate) const WINDOW: Duration = Duration::from_hours(28 * 24);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use capi_recorder::{
+use schemas::{Call, CallRecord, ConversionStatus, Lane, Outcome};
+use warehouse::{
+    ClickHouseSettings,
     migrate::{MigrateError, migrate},
-    settings::ClickHouseSettings,
     verify::{SchemaFault, verify},
 };
-use schemas::{Call, CallRecord, ConversionStatus, Lane, Outcome};
 use worker::health::Health;
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use sha2::{Digest as _, Sha256};
 
 /// The table of rows.
-pub(crate) const CALL_RECORDS: &str = "call_records";
+pub const CALL_RECORDS: &str = "call_records";
 /// The view that people read.
 pub(crate) const CALLS: &str = "calls";
 
@@ -119,7 +119,7 @@ fn checksum(parts: &[&str]) -> String {
 }
 
 /// The columns of the view `calls`, in order: names and types that dashboards lean on.
-pub(crate) const CALLS_COLUMNS: &[(&str, &str)] = &[
+pub const CALLS_COLUMNS: &[(&str, &str)] = &[
     ("call_id", "UUID"),
     ("received_at", "DateTime64(3, 'UTC')"),
     ("recorded_at", "DateTime64(3, 'UTC')"),
@@ -162,7 +162,7 @@ pub(crate) const CALLS_COLUMNS: &[(&str, &str)] = &[
 ];
 
 /// What the table has beyond those.
-pub(crate) const TABLE_ONLY_COLUMNS: &[(&str, &str)] =
+pub const TABLE_ONLY_COLUMNS: &[(&str, &str)] =
     &[("version", "UInt64"), ("day", "Date"), ("release", "LowCardinality(String)")];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How commands speak of ClickHouse's faults.
 
-use recorder::clickhouse::Fault;
+use warehouse::Fault;
 
 use crate::failure::Failure;
 

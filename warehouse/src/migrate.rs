@@ -6,7 +6,7 @@ use clickhouse::Client;
 use serde::Deserialize;
 
 use crate::{
-    clickhouse::{Fault, answered, client, server},
+    client::{Fault, answered, client, server},
     schema::{MIGRATIONS, MIGRATIONS_TABLE, Migration, Views},
     settings::{ClickHouseSettings, Database},
     verify::labels,

@@ -9,9 +9,9 @@ use crate::settings::ClickHouseSettings;
 /// How long the server works on one statement before it gives up (`max_execution_time`).
 const SERVER_LIMIT: Duration = Duration::from_secs(30);
 /// How long we wait for its answer: longer than it works, so that it is the server that ends a statement, and says so.
-pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(40);
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(40);
 /// How long one piece of an insert may take to leave. The server waits 30 s for a piece (`http_receive_timeout`).
-pub(crate) const SEND_LIMIT: Duration = Duration::from_secs(35);
+pub const SEND_LIMIT: Duration = Duration::from_secs(35);
 /// How much of an error is kept.
 const ERROR_KEPT: usize = 600;
 
@@ -62,7 +62,10 @@ impl From<Error> for Fault {
 }
 
 /// Waits for an answer as long as [`ANSWER_LIMIT`].
-pub(crate) async fn answered<T>(statement: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+///
+/// # Errors
+/// Where there is none, or it is a refusal.
+pub async fn answered<T>(statement: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
     match tokio::time::timeout(ANSWER_LIMIT, statement).await {
         Ok(answer) => answer.map_err(Fault::from),
         Err(_) => Err(Fault::Away(format!("no answer within {ANSWER_LIMIT:?}"))),

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use worker::health::Dependency;
 
 use crate::{
-    clickhouse::{Fault, answered, server},
+    client::{Fault, answered, server},
     schema::{CALL_RECORDS, CALLS, CALLS_COLUMNS, MIGRATIONS, TABLE_ONLY_COLUMNS, Views},
     settings::{ClickHouseSettings, Database},
 };
