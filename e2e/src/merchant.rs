@@ -88,6 +88,11 @@ impl Merchant {
         self.bare(&self.url_of(&self.business)).header("X-API-KEY", &self.key)
     }
 
+    /// A question before its query, with the key.
+    pub fn asks(&self, url: &str) -> RequestBuilder {
+        self.http.get(url).header("X-Forwarded-For", &self.address).header("X-API-KEY", &self.key)
+    }
+
     /// Calls the endpoint, and reads the answer.
     ///
     /// # Errors

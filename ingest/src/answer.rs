@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{body::Body, response::Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use schemas::{CallId, ConversionStatus};
 
 mod failure;
@@ -31,6 +31,8 @@ pub enum Answer {
         /// Where the event stands.
         status: ConversionStatus,
     },
+    /// What became of past calls, as JSON.
+    Found(Vec<u8>),
     /// Anything else.
     Failed(Box<Failure>),
 }
@@ -50,7 +52,7 @@ impl Answer {
     pub fn http(&self) -> StatusCode {
         match self {
             Self::Received { deferred: true, .. } => StatusCode::ACCEPTED,
-            Self::Received { deferred: false, .. } => StatusCode::OK,
+            Self::Received { deferred: false, .. } | Self::Found(_) => StatusCode::OK,
             Self::Failed(failure) => failure.status.http(),
         }
     }
@@ -59,6 +61,7 @@ impl Answer {
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::Received { status, .. } => status.as_str(),
+            Self::Found(_) => "found",
             Self::Failed(failure) => failure.reason,
         }
     }
@@ -66,22 +69,25 @@ impl Answer {
     /// The response to the call `call_id`.
     pub fn into_response(self, call_id: CallId) -> Response {
         let http = self.http();
-        let mut response = Response::new(match &self {
-            Self::Received { .. } => Body::from(RECEIVED),
-            Self::Failed(failure) => Body::from(failure.body(call_id)),
-        });
-        *response.status_mut() = http;
-        let headers = response.headers_mut();
+        let mut headers = HeaderMap::new();
         if let Ok(call_id) = HeaderValue::try_from(call_id.to_string()) {
             headers.insert(REQUEST_ID, call_id);
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match self {
+        let body = match self {
             Self::Received { status, .. } => {
                 headers.insert(CONVERSION_STATUS, HeaderValue::from_static(status.as_str()));
+                Body::from(RECEIVED)
             }
-            Self::Failed(failure) => failure.headers(headers),
-        }
+            Self::Found(body) => Body::from(body),
+            Self::Failed(failure) => {
+                failure.headers(&mut headers);
+                Body::from(failure.body(call_id))
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = http;
+        *response.headers_mut() = headers;
         response
     }
 }

@@ -16,7 +16,7 @@
 //! | [`verdict`] | back from it |
 //! | [`refusal`], [`answer`] | what the caller is told |
 //!
-//! [`service`] holds what all calls share, [`settings`] what an operator chooses, and [`run`] puts it together.
+//! [`lookup`] answers who asks later what became of a call. [`service`] holds what all calls share, [`settings`] what an operator chooses, and [`run`] puts it together.
 
 pub mod admission;
 pub mod answer;
@@ -25,6 +25,7 @@ pub mod body;
 pub mod call;
 pub mod client;
 pub mod limits;
+pub mod lookup;
 pub mod metrics;
 pub mod prefer;
 pub mod publish;

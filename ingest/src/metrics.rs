@@ -9,6 +9,8 @@ use crate::admission::Overload;
 
 const CALLS: &str = "capi_ingest_calls_total";
 const CALL_SECONDS: &str = "capi_ingest_call_seconds";
+const LOOKUPS: &str = "capi_ingest_lookups_total";
+const LOOKUP_SECONDS: &str = "capi_ingest_lookup_seconds";
 const IN_FLIGHT: &str = "capi_ingest_calls_in_flight";
 const WAITERS: &str = "capi_ingest_waiters";
 const VERDICTS: &str = "capi_ingest_verdicts_total";
@@ -25,10 +27,18 @@ pub fn describe() {
     begin();
     describe_counter!(CALLS, "Answers, by HTTP status and by outcome: a conversion status, or the reason of a failure");
     describe_histogram!(CALL_SECONDS, Unit::Seconds, "From a request's arrival to its answer, by outcome");
+    describe_counter!(
+        LOOKUPS,
+        "Answers about past calls, by HTTP status and by outcome: found, or the reason of a failure"
+    );
+    describe_histogram!(LOOKUP_SECONDS, Unit::Seconds, "From a question about past calls to its answer, by outcome");
     describe_gauge!(IN_FLIGHT, "Calls in flight");
     describe_gauge!(WAITERS, "Callers that wait for a verdict");
     describe_counter!(VERDICTS, "Verdicts seen on this instance's partition, by whether a caller here waited for them");
-    describe_counter!(LIMITED, "Calls over a limit, by whose: of a business, or of a client address that fails");
+    describe_counter!(
+        LIMITED,
+        "Requests over a limit, by whose: calls or lookups of a business, or a client address that fails"
+    );
     describe_counter!(OVERLOADS, "Calls not let in, by what there was too much of or what was not ready");
     describe_counter!(PRODUCE_FAILURES, "Messages that the queue did not acknowledge in time, by topic");
     describe_counter!(UNREADABLE, "Messages that could not be read, by topic");
@@ -48,7 +58,7 @@ fn begin() {
     for awaited in ["true", "false"] {
         counter!(VERDICTS, "awaited" => awaited).increment(0);
     }
-    for limit in ["business", "client"] {
+    for limit in ["business", "client", "lookups"] {
         counter!(LIMITED, "limit" => limit).increment(0);
     }
     for of in ["calls", "body_bytes", "not_ready"] {
@@ -66,6 +76,12 @@ fn begin() {
 pub fn answered(http: StatusCode, outcome: &'static str, elapsed: Duration) {
     counter!(CALLS, "http_status" => http.as_str().to_owned(), "outcome" => outcome).increment(1);
     histogram!(CALL_SECONDS, "outcome" => outcome).record(elapsed);
+}
+
+/// A question about past calls was answered.
+pub fn looked_up(http: StatusCode, outcome: &'static str, elapsed: Duration) {
+    counter!(LOOKUPS, "http_status" => http.as_str().to_owned(), "outcome" => outcome).increment(1);
+    histogram!(LOOKUP_SECONDS, "outcome" => outcome).record(elapsed);
 }
 
 /// A call is in flight while this is held.
@@ -124,6 +140,8 @@ pub enum Limit {
     Business,
     /// The failures of a client address.
     Client,
+    /// A business's questions about past calls.
+    Lookups,
 }
 
 /// A call was over a limit.
@@ -131,6 +149,7 @@ pub fn limited(limit: Limit) {
     let limit = match limit {
         Limit::Business => "business",
         Limit::Client => "client",
+        Limit::Lookups => "lookups",
     };
     counter!(LIMITED, "limit" => limit).increment(1);
 }

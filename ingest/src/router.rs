@@ -1,4 +1,4 @@
-//! The public paths: there is one.
+//! The public path: calls are posted to it, and what became of them is got from it.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -9,14 +9,16 @@ use axum::{
     Router,
     extract::{Request, State},
     response::Response,
-    routing::post,
+    routing::get,
 };
+use http::request::Parts;
 use schemas::CallId;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     answer::Failure,
     call::{self, Arrival},
+    lookup,
     service::Service,
 };
 
@@ -29,7 +31,7 @@ pub struct Peer(pub IpAddr);
 /// Routes every request to an answer.
 pub fn router(service: Arc<Service>) -> Router {
     Router::new()
-        .route(CONVERSION_EVENTS, post(conversion_events).fallback(other_method))
+        .route(CONVERSION_EVENTS, get(look_up).post(conversion_events).fallback(other_method))
         .fallback(other_path)
         .with_state(service)
 }
@@ -41,15 +43,22 @@ async fn conversion_events(State(service): State<Arc<Service>>, request: Request
     let span = call_span(arrival.call_id);
     worker::trace::continue_from_http(&span, &head.headers);
     let calls = service.calls.clone();
-    let answered = calls.spawn(
-        async move {
-            // The route matched, so the id is there; it is taken as it was sent, since an id that needs decoding is no UUID.
-            let asked = head.uri.path().split('/').nth(4).unwrap_or_default();
-            call::answer(&service, arrival, asked, &head, body).await
-        }
-        .instrument(span),
-    );
+    let answered =
+        calls.spawn(async move { call::answer(&service, arrival, asked(&head), &head, body).await }.instrument(span));
     answered.await.unwrap_or_else(|_| call::respond(arrival, Failure::unavailable(call::COME_BACK).into()))
+}
+
+/// A question has no body that matters, and is dropped where its caller goes away.
+async fn look_up(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let arrival = arrival(&request);
+    let (head, body) = request.into_parts();
+    call::drain(&head, body).await;
+    lookup::answer(&service, arrival, asked(&head), &head).await
+}
+
+/// The route matched, so the id is there; it is taken as it was sent, since an id that needs decoding is no UUID.
+fn asked(head: &Parts) -> &str {
+    head.uri.path().split('/').nth(4).unwrap_or_default()
 }
 
 /// The root of a call's trace here. What is empty is filled with the answer.

@@ -9,11 +9,13 @@ use axum::body::{Body, HttpBody};
 use directory::DirectoryView;
 use ipnet::IpNet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use warehouse::ClickHouseSettings;
 use worker::health::Dependency;
 
 use crate::{
     admission::{Admission, Capacity, Overload, Permit},
     limits::{Failures, Rates},
+    lookup::Lookup,
     publish::Publisher,
     verdict::Waiters,
 };
@@ -23,6 +25,7 @@ pub struct Service {
     pub(crate) directory: DirectoryView,
     pub(crate) rates: Rates,
     pub(crate) failures: Failures,
+    pub(crate) lookup: Lookup,
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// The longest wait for a verdict.
     pub(crate) verdict_wait: Duration,
@@ -52,6 +55,8 @@ pub struct Terms {
     pub verdict_wait: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where what became of calls is looked up.
+    pub clickhouse: ClickHouseSettings,
 }
 
 impl Service {
@@ -62,6 +67,7 @@ impl Service {
             directory,
             rates: Rates::default(),
             failures: Failures::default(),
+            lookup: Lookup::new(&terms.clickhouse),
             trusted_proxies: terms.trusted_proxies,
             verdict_wait: terms.verdict_wait,
             drain,

@@ -9,6 +9,7 @@ use std::{
 
 use clap::Parser;
 use ipnet::IpNet;
+use warehouse::ClickHouseSettings;
 use worker::settings::{KafkaSettings, LogSettings, SettingsFault, duration};
 
 use crate::{admission::Capacity, body::BODY_LIMIT, service::Terms};
@@ -44,6 +45,9 @@ pub struct Settings {
     /// Where Kafka is.
     #[command(flatten)]
     pub kafka: KafkaSettings,
+    /// Where ClickHouse is: only for answers about past calls, which new ones do not wait for.
+    #[command(flatten)]
+    pub clickhouse: ClickHouseSettings,
     /// How to log.
     #[command(flatten)]
     pub log: LogSettings,
@@ -56,6 +60,7 @@ impl Settings {
             capacity: Capacity { calls: self.max_in_flight, body_bytes: self.max_body_bytes },
             verdict_wait: self.verdict_wait,
             trusted_proxies: self.trusted_proxies.0.clone(),
+            clickhouse: self.clickhouse.clone(),
         }
     }
 }

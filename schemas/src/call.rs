@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::Micros;
 
+/// How far the time in a call's id may be from its `received_at`, in milliseconds: both are of one moment.
+pub const ID_TIME_SLACK: u64 = 60_000;
+
 /// The identity of a call from the first byte to the last row: a `UUIDv7`, so it carries its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -23,6 +26,11 @@ impl CallId {
     /// The 16 bytes of the id.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// The time in the id (RFC 9562), in Unix milliseconds: within [`ID_TIME_SLACK`] of the call's `received_at`.
+    pub fn unix_ms(&self) -> u64 {
+        self.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | u64::from(*byte))
     }
 
     /// The id as a UUID.

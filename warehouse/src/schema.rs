@@ -40,7 +40,12 @@ macro_rules! migrations {
 pub(crate) const MIGRATIONS_TABLE: &str = include_str!("../migrations/0000_migrations.sql");
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: &[Migration] = migrations![1 "0001_call_records", 2 "0002_release"];
+pub(crate) const MIGRATIONS: &[Migration] = migrations![
+    1 "0001_call_records",
+    2 "0002_release",
+    3 "0003_by_order_id",
+    4 "0004_by_order_id_of_old_rows",
+];
 
 macro_rules! views {
     ($($name:literal),+ $(,)?) => {
@@ -185,6 +190,8 @@ mod tests {
         let released = [
             ("0001_call_records", "97941eeca7acb2896f30248de39587ff9780284fd2ae0e708a175e23124a07da"),
             ("0002_release", "b86a5d04dbc9ea82472293403adf482d1365e2629c5474cf68e647e2d40ac062"),
+            ("0003_by_order_id", "02e031a5bf9060549d02cc02f57b595c88984e4745dd52266fc3ad120e87fc37"),
+            ("0004_by_order_id_of_old_rows", "295011aa57ab7ecfbfcbc55060a9d988a77285f98fa12a56a4cddc6bca9426c7"),
         ];
         for (migration, (name, checksum)) in MIGRATIONS.iter().zip(released) {
             assert_eq!((migration.name, migration.checksum().as_str()), (name, checksum));
@@ -195,7 +202,7 @@ mod tests {
     fn views_change_with_a_migration() {
         // By the last migration a recorder of the release before sees that views it does not know are of a newer
         // release, and starts. A change here needs a migration, if only `SELECT 1`, and a line of its own.
-        let released = [("0002_release", "bc14823b7c2e496e")];
+        let released = [("0002_release", "bc14823b7c2e496e"), ("0004_by_order_id_of_old_rows", "bc14823b7c2e496e")];
         let newest = MIGRATIONS.last().map(|migration| migration.name);
         let views = Views::new(DAY).label();
         assert_eq!(released.last().map(|(name, _)| *name), newest);

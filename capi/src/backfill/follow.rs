@@ -13,7 +13,7 @@ use std::{
 
 use clickhouse::{Client, Row};
 use indicatif::{ProgressBar, ProgressStyle};
-use schemas::{CallId, ConversionStatus};
+use schemas::{CallId, ConversionStatus, call::ID_TIME_SLACK};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use warehouse::Fault;
@@ -25,8 +25,6 @@ use crate::failure::Failure;
 const PIECE: usize = 4000;
 /// The least time between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How far the time in a call's id may be from its `received_at`, in milliseconds: both are of one moment.
-const SLACK: u64 = 60_000;
 
 /// What became of calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -204,7 +202,7 @@ impl Follow {
 /// Business, day and time are what the table is sorted by; the ids stand in the statement as they are, for they hold
 /// nothing but hex and hyphens.
 fn statement(piece: &[CallId]) -> String {
-    let times = piece.iter().map(|call| millis_of(*call));
+    let times = piece.iter().map(CallId::unix_ms);
     let (from, to) = times.fold((u64::MAX, 0), |(from, to), time| (from.min(time), to.max(time)));
     let ids: Vec<_> = piece.iter().map(|call| format!("'{call}'")).collect();
     format!(
@@ -212,15 +210,10 @@ fn statement(piece: &[CallId]) -> String {
          countIf(possibly_duplicate) AS marked FROM calls WHERE business_id = ? \
          AND received_at >= fromUnixTimestamp64Milli({}) AND received_at <= fromUnixTimestamp64Milli({}) \
          AND call_id IN ({}) GROUP BY conversion_status, reason, meta_code, meta_error_subcode",
-        from.saturating_sub(SLACK),
-        to + SLACK,
+        from.saturating_sub(ID_TIME_SLACK),
+        to + ID_TIME_SLACK,
         ids.join(",")
     )
-}
-
-/// The time in a call's id (RFC 9562, UUIDv7), in Unix milliseconds.
-fn millis_of(call: CallId) -> u64 {
-    call.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | u64::from(*byte))
 }
 
 /// The calls of the journals, piece by piece.
@@ -277,10 +270,10 @@ mod tests {
         let calls: Vec<_> = (0..PIECE).map(|_| CallId::now()).collect();
         let statement = statement(&calls);
         assert!(statement.len() < 200 * 1024, "{}", statement.len());
-        let from = millis_of(calls[0]) - SLACK;
+        let from = calls[0].unix_ms() - ID_TIME_SLACK;
         assert!(statement.contains(&format!("received_at >= fromUnixTimestamp64Milli({from})")));
         let now = u64::try_from(crate::moment::now()).unwrap();
-        assert!(now.abs_diff(millis_of(calls[0])) < SLACK, "the id has its time");
+        assert!(now.abs_diff(calls[0].unix_ms()) < ID_TIME_SLACK, "the id has its time");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod groups;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod lookup;
 mod meta;
 #[cfg(test)]
 mod operations;
@@ -120,6 +121,8 @@ fn main() -> ExitCode {
             fields::contents,
             fields::event_time,
             fields::an_event_that_is_too_old,
+            lookup::an_order_and_its_calls,
+            lookup::of_another_merchant,
             meta::rejections_of_the_event,
             meta::rejections_of_the_request,
             meta::a_single_drop,

@@ -165,12 +165,12 @@ pub(crate) async fn paths_and_methods(deployment: &Deployment) -> anyhow::Result
     answer.expect_error(404, "PATH_NOT_FOUND")?;
     ensure!(answer.body["code"] == 5, "{}", answer.body);
     has_no_row(deployment, answer.call).await?;
-    for method in [Method::GET, Method::PUT, Method::DELETE] {
+    for method in [Method::PATCH, Method::PUT, Method::DELETE] {
         let request = deployment.http.request(method, merchant.url_of(&merchant.business));
         let answer = send(request.header("X-API-KEY", &merchant.key)).await?;
         answer.expect_error(405, "METHOD_NOT_ALLOWED")?;
         ensure!(answer.body["code"] == 12 && answer.body["status"] == "UNIMPLEMENTED", "{}", answer.body);
-        ensure!(answer.header("allow") == "POST", "{:?}", answer.headers);
+        ensure!(answer.header("allow") == "GET, HEAD, POST", "{:?}", answer.headers);
     }
     Ok(())
 }

@@ -103,14 +103,32 @@ impl Failure {
         Self::unrecorded(Status::ResourceExhausted, "RATE_LIMITED", message, Some(retry_after))
     }
 
+    /// More questions about past calls than a business may ask.
+    pub fn too_many_lookups(retry_after: Duration) -> Self {
+        let message = "Too many questions about past calls";
+        Self::unrecorded(Status::ResourceExhausted, "RATE_LIMITED", message, Some(retry_after))
+    }
+
+    /// A question about past calls cannot be answered now.
+    pub fn no_answer(retry_after: Duration) -> Self {
+        let message = "What became of past calls cannot be said for the moment: ask again";
+        Self::unrecorded(Status::Unavailable, "UNAVAILABLE", message, Some(retry_after))
+    }
+
+    /// No call of the business is what was asked for.
+    pub fn call_not_found() -> Self {
+        let message = "No such call of this business; a call is found within seconds of its answer";
+        Self::unrecorded(Status::NotFound, "CALL_NOT_FOUND", message, None)
+    }
+
     /// Nothing lives on this path.
     pub fn path_not_found() -> Self {
         Self::unrecorded(Status::NotFound, "PATH_NOT_FOUND", "There is nothing at this path", None)
     }
 
-    /// The endpoint takes `POST` only.
+    /// The endpoint takes `POST`, and `GET` for what became of it.
     pub fn method_not_allowed() -> Self {
-        let message = "Conversion events are reported with POST";
+        let message = "Conversion events are reported with POST, and what became of them is asked with GET";
         Self::unrecorded(Status::MethodNotAllowed, "METHOD_NOT_ALLOWED", message, None)
     }
 
@@ -146,7 +164,7 @@ impl Failure {
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
             Status::MethodNotAllowed => {
-                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+                headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
             }
             _ => {}
         }

@@ -175,5 +175,5 @@ async fn what_is_not_the_endpoint_has_the_same_shape() {
     let method = send(Failure::method_not_allowed()).await;
     assert_eq!((method.http, &method.body["code"], &method.body["status"]), (405, &json!(12), &json!("UNIMPLEMENTED")));
     assert_eq!(error_info(&method).0, "METHOD_NOT_ALLOWED");
-    assert_eq!(method.headers[header::ALLOW], "POST");
+    assert_eq!(method.headers[header::ALLOW], "GET, HEAD, POST");
 }

@@ -50,11 +50,11 @@ async fn what_is_no_call_leaves_no_record() {
         let got = fixture.send(post(path, Some(&fixture.key), EXAMPLE)).await;
         assert_eq!(told(&got), (404, "PATH_NOT_FOUND", ""), "{path}");
     }
-    for method in [Method::GET, Method::PUT, Method::OPTIONS, Method::DELETE] {
+    for method in [Method::PATCH, Method::PUT, Method::OPTIONS, Method::DELETE] {
         let request = Request::builder().method(method.clone()).uri(fixture.path()).body(Body::empty()).unwrap();
         let got = fixture.send(request).await;
         assert_eq!(told(&got), (405, "METHOD_NOT_ALLOWED", ""), "{method}");
-        assert_eq!(got.header("allow"), "POST");
+        assert_eq!(got.header("allow"), "GET, HEAD, POST");
     }
     assert!(fixture.memory.messages.lock().unwrap().is_empty());
 }

@@ -18,6 +18,7 @@ use capi_ingest::{
     service::{Pipeline, Service, Terms},
     verdict::Waiters,
 };
+use clap::Parser;
 use directory::{BusinessEntry, ChannelEntry, DirectoryView, Snapshot, keys::NewKey};
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, Request};
@@ -26,6 +27,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
+use warehouse::ClickHouseSettings;
 use worker::health::{Dependency, Health};
 
 /// The body of the endpoint's page, without the event's time.
@@ -146,7 +148,12 @@ impl Fixture {
         let directory = DirectoryView::from([entry].into_iter().collect::<Snapshot>());
         let drain = CancellationToken::new();
         let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
-        let terms = Terms { capacity: setup.capacity, verdict_wait: Duration::from_secs(10), trusted_proxies };
+        let terms = Terms {
+            capacity: setup.capacity,
+            verdict_wait: Duration::from_secs(10),
+            trusted_proxies,
+            clickhouse: Flags::parse_from(["test", "--clickhouse-url", "http://127.0.0.1:9"]).clickhouse,
+        };
         let queue = Health::default().dependency("kafka");
         queue.up();
         let service = Arc::new(Service::new(directory, queue.clone(), terms, drain.clone()));
@@ -220,6 +227,13 @@ impl Fixture {
         *self.memory.moody_topic.lock().unwrap() = topic;
         *self.memory.mood.lock().unwrap() = mood;
     }
+}
+
+/// A ClickHouse that is away: nobody listens on the port of the discard service.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    clickhouse: ClickHouseSettings,
 }
 
 pub fn path_of(business: &str) -> String {

@@ -7,6 +7,7 @@ mod any_bytes;
 mod checks;
 mod harness;
 mod limits;
+mod lookup;
 mod overload;
 mod server;
 mod wait;

@@ -175,3 +175,23 @@ async fn one_insert_may_hold_many_months_and_many_rows_of_a_call() {
     database.record(pending.chain(forwarded)).await;
     assert_eq!(database.ask("SELECT conversion_status, count() FROM calls GROUP BY 1").await, ["forwarded 12"]);
 }
+
+/// Who asks what became of an order does not have its business's rows read.
+#[tokio::test]
+async fn an_order_is_found_by_its_index() {
+    let database = Database::new().await;
+    database
+        .run(
+            "INSERT INTO call_records (call_id, received_at, business_id, order_id) SELECT generateUUIDv7(), \
+             now64(3) - number, 'shop', concat('ORD-', toString(number)) FROM numbers(100000)",
+        )
+        .await;
+    database.run("OPTIMIZE TABLE call_records FINAL").await;
+    let read = "EXPLAIN indexes = 1 SELECT call_id FROM calls WHERE business_id = 'shop' AND order_id = 'ORD-777'";
+    let explained = database.ask(read).await.join("\n");
+    let (_, index) =
+        explained.split_once("by_order_id").unwrap_or_else(|| panic!("the index is not used: {explained}"));
+    let granules = index.lines().find_map(|line| line.trim().strip_prefix("Granules: ")).unwrap();
+    let (read, all) = granules.split_once('/').unwrap();
+    assert!(read.parse::<u32>().unwrap() <= 2 && all.parse::<u32>().unwrap() >= 10, "{granules} of {explained}");
+}
