@@ -50,6 +50,7 @@ fn begin() {
     for gauge in [gauge!(IN_FLIGHT), gauge!(WAITERS), gauge!(CONNECTIONS)] {
         gauge.increment(0.0);
     }
+    counter!(MADE_WAY).increment(0);
     for (http, outcome) in
         [("200", "forwarded"), ("200", "pending"), ("401", "API_KEY_INVALID"), ("503", "UNAVAILABLE")]
     {

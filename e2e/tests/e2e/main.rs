@@ -12,6 +12,8 @@ mod changes;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
 mod example;
@@ -145,6 +147,8 @@ fn main() -> ExitCode {
             replay::after_a_repair,
             replay::needs_a_filter,
             replay::from_two_terminals,
+            dashboards::every_metric_is_exported,
+            dashboards::every_statement_runs,
             dead_letters::garbage,
             dead_letters::redrive,
             dead_letters::two_groups,
@@ -182,11 +186,14 @@ fn main() -> ExitCode {
 }
 
 /// Tests that need nothing that runs.
-fn pure() -> [Trial; 2] {
-    let pages = Trial::test("operations::every_alert_has_a_page_and_a_trial", || {
-        Ok(operations::every_alert_has_a_page_and_a_trial()?)
-    });
-    let search =
-        Trial::test("secrets::planted::the_checker_is_not_blind", || Ok(secrets::planted::the_checker_is_not_blind()?));
-    [pages, search]
+fn pure() -> Vec<Trial> {
+    let test = |name: &str, test: fn() -> anyhow::Result<()>| {
+        Trial::test(name, move || test().map_err(|error| format!("{error:#}").into()))
+    };
+    vec![
+        test("dashboards::are_well_formed", dashboards::are_well_formed),
+        test("dashboards::limits_are_those_of_the_alerts", dashboards::limits_are_those_of_the_alerts),
+        test("operations::every_alert_has_a_page_and_a_trial", operations::every_alert_has_a_page_and_a_trial),
+        test("secrets::planted::the_checker_is_not_blind", secrets::planted::the_checker_is_not_blind),
+    ]
 }

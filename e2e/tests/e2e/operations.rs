@@ -14,13 +14,13 @@ use e2e::{
 use crate::meta::{OF_THE_EVENT, OF_THE_REQUEST, Rejection};
 
 /// A file of the repository.
-fn read(path: &str) -> anyhow::Result<String> {
+pub(crate) fn read(path: &str) -> anyhow::Result<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
     fs::read_to_string(root.join(path)).with_context(|| path.to_owned())
 }
 
 /// What follows `start` in the lines that begin with it.
-fn after<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn after<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |line| line.trim_start().strip_prefix(start))
 }
 
@@ -58,7 +58,7 @@ fn named_urls(alerts: &str) -> Vec<String> {
 }
 
 /// The anchor that a heading has: its words in small letters, joined by dashes.
-fn anchor(line: &str) -> Option<String> {
+pub(crate) fn anchor(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
