@@ -39,8 +39,10 @@ cargo clippy --locked --workspace --all-targets -- -D warnings
 cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 shellcheck .ci/run deploy/local/*.sh
 promtool=$(find_promtool)
-"$promtool" check config deploy/prometheus/prometheus.yml
+"$promtool" check config deploy/prometheus/prometheus.yml deploy/prometheus/compose.yml
 "$promtool" test rules deploy/prometheus/alerts_test.yml
+# What the dashboards ask Prometheus, for its grammar; that it is there, a test says.
+"$promtool" check rules <(python3 deploy/grafana/expressions.py)
 machete=$(tool cargo-machete 0.9.2)
 "$machete"
 deny=$(tool cargo-deny 0.20.2)
