@@ -25,7 +25,7 @@ pub(super) struct Question<'a> {
     pub(super) panel: &'a Value,
     /// The legend of the series, where it has one.
     pub(super) legend: &'a str,
-    /// PromQL or SQL.
+    /// The expression, or the statement.
     pub(super) text: &'a str,
 }
 

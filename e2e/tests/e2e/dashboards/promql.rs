@@ -1,4 +1,4 @@
-//! As much of PromQL as tells which metrics and labels an expression asks for. Its grammar is `promtool`'s to judge
+//! As much of an expression of Prometheus as tells which metrics and labels it asks for. Its grammar is for `promtool` to judge
 //! (`deploy/local/check.sh`).
 
 use anyhow::{Context as _, ensure};
