@@ -15,7 +15,7 @@ pub(super) struct Selector {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Asked {
     pub(super) selectors: Vec<Selector>,
-    /// Labels that it groups by, or names in its legend.
+    /// Labels that it groups by.
     pub(super) groups: Vec<String>,
 }
 

@@ -36,11 +36,6 @@ fn with_argument(statement: &str, name: &str, write: impl Fn(&str) -> String) ->
     Ok(filled)
 }
 
-/// Whether a statement asks for one business.
-pub(super) fn is_of_a_business(statement: &str) -> bool {
-    statement.contains(BOUND)
-}
-
 /// What Grafana makes of a value by `:percentencode`: all but letters, digits and `-_.~`, byte by byte.
 pub(super) fn percent_encode(value: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
