@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use board::{Board, CLICKHOUSE, PROMETHEUS, Question, list, text};
 use e2e::{
     deployment::Deployment,
-    event::{now, purchase, with, with_click},
+    event::{fresh, now, purchase, with, with_click},
     merchant::Merchant,
 };
 use serde_json::{Value, json};
@@ -298,10 +298,11 @@ async fn trade(deployment: &Deployment) -> anyhow::Result<Merchant> {
     merchant.call(&json!({})).await?.expect_error(400, "INVALID_FIELDS")?;
     let queued = merchant.prefer("respond-async", &with_click("quick", "ORD-3")).await?;
     deployment.analyst.final_row(queued.expect(202, "pending")?.call).await?;
-    let lost = merchant.call(&with_click("sandbox-reset-once", "ORD-5")).await?;
+    // The sandbox counts by the click, whoever sends it.
+    let lost = merchant.call(&with_click(&fresh("sandbox-reset-once"), "ORD-4")).await?;
     deployment.analyst.final_row(lost.call).await?;
     // From here on Meta wants nothing of this dataset for an hour.
-    merchant.prefer("wait=0", &with_click("sandbox-throttle-60", "ORD-4")).await?.expect(200, "pending")?;
+    merchant.prefer("wait=0", &with_click("sandbox-throttle-60", "ORD-5")).await?.expect(200, "pending")?;
     let rows = format!("SELECT call_id FROM calls WHERE business_id = '{}'", merchant.business);
     deployment.analyst.rows_when(&rows, |rows| rows.len() == 8).await?;
     Ok(merchant)
