@@ -1,14 +1,18 @@
 //! What must be true in the end, whatever happened meanwhile: each acknowledged order credited, none credited twice
-//! without a mark, no mark without a cause, one row for each call that was answered, nothing pending, and offsets, ledger
-//! and rows of one mind. Pure: it judges [`Evidence`] that [`crate::gather`] collected from outside, and its tests feed it
-//! each fault that it is there for.
+//! without a mark, nor more often than answers were lost; no mark without a cause; no request but under an intent; one row
+//! for each call that was answered, and of what was reported; nothing pending; and offsets, ledger, answers and rows of one
+//! mind. Pure: it judges [`Evidence`] that [`crate::gather`] collected from outside, and its tests feed it each fault that
+//! it is there for.
 
 mod answers;
+mod attempts;
 mod evidence;
 mod finding;
 mod ledger;
 mod marks;
 mod orders;
+mod requests;
+mod rows;
 
 use crate::history::{Deed, Fault};
 
@@ -20,7 +24,7 @@ pub use ledger::{LogRecord, fold};
 
 /// Everything that is wrong; nothing where all is well.
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
-    let parts = [answers::check, orders::check, marks::check, ledger::check, at_rest];
+    let parts = [answers::check, rows::check, orders::check, requests::check, marks::check, ledger::check, at_rest];
     parts.iter().flat_map(|part| part(evidence)).collect()
 }
 
@@ -28,6 +32,9 @@ pub fn check(evidence: &Evidence) -> Vec<Finding> {
 fn at_rest(evidence: &Evidence) -> Vec<Finding> {
     let behind = evidence.offsets.iter().filter(|committed| committed.committed != committed.end);
     let mut findings: Vec<_> = behind.cloned().map(Finding::Uncommitted).collect();
+    let is_known = |group: &str| evidence.offsets.iter().any(|committed| committed.group.ends_with(group));
+    let unknown = ["forwarder", "recorder"].into_iter().filter(|group| !is_known(group));
+    findings.extend(unknown.map(|group| Finding::NoOffsets { group }));
     if evidence.dead_letters > 0 {
         findings.push(Finding::DeadLetters { letters: evidence.dead_letters });
     }

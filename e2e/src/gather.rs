@@ -1,7 +1,7 @@
 //! Collects what the checker judges: waits until nothing moves any more, then asks everyone.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -11,7 +11,7 @@ use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
 };
-use schemas::{LedgerRecord, Topics};
+use schemas::{Lane, LedgerRecord, Topics};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -48,7 +48,8 @@ pub async fn evidence(
     let offsets = come_to_rest(deployment).await?;
     let business: HashMap<_, _> =
         merchants.iter().map(|merchant| (merchant.dataset.clone(), merchant.business.clone())).collect();
-    let of = |dataset: &Value, event: &Value| order_at_meta(&business, dataset, event);
+    let reported: HashSet<_> = told.iter().map(|told| told.order.clone()).collect();
+    let of = |dataset: &Value, event: &Value| order_at_meta(&business, &reported, dataset, event);
     let (mut rows, requests) = (rows(deployment).await?, requests(deployment, &of).await?);
     rows.sort_by_key(|row| row.call);
     let counted = deployment.sandbox.get("credited/orders?limit=1000000").await?;
@@ -85,11 +86,18 @@ pub fn order_key(business: &str, event_name: &str, order_id: &str, call: &str) -
     if order_id.is_empty() { call.to_owned() } else { format!("{business}:{event_name}:{order_id}") }
 }
 
-/// Meta knows datasets and event ids, and an event without an order has its call's.
-fn order_at_meta(business: &HashMap<String, String>, dataset: &Value, event: &Value) -> Option<String> {
+/// Meta knows datasets and event ids, and an event without an order has its call's. An order id may look like that of a
+/// call: it is one where somebody reported that order.
+fn order_at_meta(
+    business: &HashMap<String, String>,
+    reported: &HashSet<String>,
+    dataset: &Value,
+    event: &Value,
+) -> Option<String> {
     let (id, name) = (event["event_id"].as_str()?, event["event_name"].as_str()?);
-    let order_id = if id.parse::<Uuid>().is_ok() { "" } else { id };
-    Some(order_key(business.get(dataset.as_str()?)?, name, order_id, id))
+    let named = order_key(business.get(dataset.as_str()?)?, name, id, id);
+    let is_of_call = id.parse::<Uuid>().is_ok() && !reported.contains(&named);
+    Some(if is_of_call { id.to_owned() } else { named })
 }
 
 /// How far every group has read each of its inputs.
@@ -116,8 +124,9 @@ async fn come_to_rest(deployment: &Deployment) -> anyhow::Result<Vec<Committed>>
 }
 
 async fn rows(deployment: &Deployment) -> anyhow::Result<Vec<Row>> {
-    let select = "SELECT toString(call_id) AS call, business_id, event_name, order_id, ctwa_clid, conversion_status, reason, \
-         possibly_duplicate, toString(duplicate_of) AS duplicate_of FROM calls";
+    let select = "SELECT toString(call_id) AS call, business_id, event_name, order_id, ctwa_clid, lane, http_status, \
+         ifNull(event_time < now() - INTERVAL 7 DAY, false) AS too_old, conversion_status, reason, possibly_duplicate, \
+         toString(duplicate_of) AS duplicate_of FROM calls";
     deployment
         .analyst
         .rows(select)
@@ -133,6 +142,12 @@ fn read_row(row: &Value) -> Option<Row> {
         call: text("call")?.parse().ok()?,
         order: order_key(text("business_id")?, text("event_name")?, text("order_id")?, text("call")?),
         click: text("ctwa_clid")?.to_owned(),
+        lane: match text("lane")? {
+            "" => None,
+            lane => Some([Lane::Live, Lane::Backfill].into_iter().find(|known| known.as_str() == lane)?),
+        },
+        too_old: row["too_old"].as_bool().or_else(|| Some(row["too_old"].as_u64()? == 1))?,
+        http_status: u16::try_from(row["http_status"].as_u64()?).ok()?,
         status: Status::read(text("conversion_status")?)?,
         reason: text("reason")?.to_owned(),
         marked: row["possibly_duplicate"].as_bool()?,
@@ -160,6 +175,7 @@ async fn requests(
             orders: carried.map(|event| order(&request["dataset"], event)).collect::<Option<_>>()?,
             unknown: request["answered"] == false
                 || unknown.contains(&outcome.strip_suffix("-counted").unwrap_or(outcome)),
+            counted: request["credited"].as_u64()? > 0,
         })
     };
     seen.iter().map(|request| read(request).with_context(|| format!("the request {request}"))).collect()
@@ -251,4 +267,26 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
     let metadata = consumer.fetch_metadata(Some(topic), KAFKA)?;
     let topic = metadata.topics().first().context("no such topic")?;
     Ok(i32::try_from(topic.partitions().len())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_order_id_that_looks_like_a_call_s_is_an_order_where_it_was_reported() {
+        let (id, dataset) = (Uuid::now_v7().to_string(), json!("12"));
+        let business = HashMap::from([("12".to_owned(), "b".to_owned())]);
+        let event = |id: &str| json!({"event_id": id, "event_name": "Purchase"});
+        let key = order_key("b", "Purchase", &id, "");
+        let reported = HashSet::from([key.clone()]);
+        assert_eq!(order_at_meta(&business, &reported, &dataset, &event(&id)), Some(key));
+        let of_call = order_at_meta(&business, &HashSet::new(), &dataset, &event(&id));
+        assert_eq!(of_call, Some(id));
+        let named = order_at_meta(&business, &HashSet::new(), &dataset, &event("ORD-1"));
+        assert_eq!(named.as_deref(), Some("b:Purchase:ORD-1"));
+        assert_eq!(order_at_meta(&business, &reported, &json!("13"), &event("ORD-1")), None);
+    }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
 };
 
+use schemas::Lane;
 use uuid::Uuid;
 
 use crate::history::Fault;
@@ -45,6 +46,10 @@ pub struct Told {
     pub order: String,
     /// The click id that was reported.
     pub click: String,
+    /// Whether the caller wanted to wait.
+    pub lane: Lane,
+    /// Whether the event was over 7 days old.
+    pub too_old: bool,
     /// HTTP status.
     pub status: u16,
     /// `Conversion-Status` of a success, reason of an error.
@@ -60,6 +65,12 @@ pub struct Row {
     pub order: String,
     /// Its click id.
     pub click: String,
+    /// The lane that it came in by; none where it was refused.
+    pub lane: Option<Lane>,
+    /// Whether its event is over 7 days old.
+    pub too_old: bool,
+    /// `http_status`.
+    pub http_status: u16,
     /// Where it stands.
     pub status: Status,
     /// Why it failed, or what is odd about its success.
@@ -94,6 +105,8 @@ pub struct Request {
     pub at: i64,
     /// Whether its answer, or the lack of one, leaves open whether they were counted.
     pub unknown: bool,
+    /// Whether any of them was counted.
+    pub counted: bool,
 }
 
 /// The ledger in the end.
@@ -127,6 +140,8 @@ pub struct Intent {
     pub by: String,
     /// When it was written, in Unix milliseconds.
     pub at: i64,
+    /// Whether no claim of its partition stood between it and the claim that it names.
+    pub is_current: bool,
     /// The call of the open intent that it took the place of.
     pub overrides: Option<Uuid>,
     /// The order's list, as it says.
@@ -140,6 +155,8 @@ pub struct Intent {
 pub struct IntentResult {
     /// When it was written, in Unix milliseconds.
     pub at: i64,
+    /// Whether Meta took the event.
+    pub accepted: bool,
     /// The order's list, as it says.
     pub listed: Vec<Uuid>,
 }

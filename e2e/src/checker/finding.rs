@@ -1,5 +1,6 @@
 //! What the checker can find, each in a sentence for the report.
 
+use schemas::Lane;
 use uuid::Uuid;
 
 use super::evidence::{Committed, Status};
@@ -44,13 +45,51 @@ pub enum Finding {
         /// The row's status.
         row: Status,
     },
-    /// A call ended otherwise than its click id makes Meta answer.
-    #[error("call {call} ended {row:?}, and its click id {click:?} does not dictate that")]
+    /// No call of this lane has such an answer, whatever became of it.
+    #[error("call {call} of the {lane:?} lane was answered {status} {told}, which are not of one answer")]
+    AnswerContradictsItself {
+        /// The call.
+        call: Uuid,
+        /// The lane that it was made for.
+        lane: Lane,
+        /// The answer's HTTP status.
+        status: u16,
+        /// Its `Conversion-Status`, or the reason of its error.
+        told: String,
+    },
+    /// No row of such a status has this lane and this HTTP status.
+    #[error("the row of call {call} is {row:?} with HTTP status {http_status} in lane {lane:?}")]
+    RowContradictsItself {
+        /// The call.
+        call: Uuid,
+        /// The row's status.
+        row: Status,
+        /// Its lane.
+        lane: Option<Lane>,
+        /// Its HTTP status.
+        http_status: u16,
+    },
+    /// The analyst sees another call than the one that was made.
+    #[error("the row of call {call} has the {what} {row}, and its caller {told}")]
+    RowNotAsReported {
+        /// The call.
+        call: Uuid,
+        /// What differs.
+        what: &'static str,
+        /// What the caller reported, or was told.
+        told: String,
+        /// What the row says.
+        row: String,
+    },
+    /// A call ended otherwise than its click id makes Meta answer, and for no other reason that it has.
+    #[error("call {call} ended {row:?} {reason}, and its click id {click:?} does not dictate that")]
     WrongEnd {
         /// The call.
         call: Uuid,
         /// The row's status.
         row: Status,
+        /// The row's reason.
+        reason: String,
         /// The click id.
         click: String,
     },
@@ -85,6 +124,24 @@ pub enum Finding {
         order: String,
         /// How often it was counted.
         times: usize,
+    },
+    /// The sale was counted again and again, and not each time was there an answer that may have been lost.
+    #[error("order {order} was counted {times} times, of which lost answers explain {at_most}")]
+    CountedTooOften {
+        /// The order.
+        order: String,
+        /// How often it was counted.
+        times: usize,
+        /// How often it may have been.
+        at_most: usize,
+    },
+    /// Something left for Meta that was not written down before, or after it was written down that nothing leaves.
+    #[error("a request at {at} carried order {order} to Meta under none of its intents")]
+    RequestUnderNoIntent {
+        /// The order.
+        order: String,
+        /// When the request reached Meta, in Unix milliseconds.
+        at: i64,
     },
     /// Meta has a sale that we deny.
     #[error("order {order} was counted, and no row of it is forwarded or says that it may be so")]
@@ -160,6 +217,32 @@ pub enum Finding {
         /// What the ledger says.
         listed: bool,
     },
+    /// The ledger credits a call that was never tried with success.
+    #[error("the ledger credits order {order} to call {call}, of which no intent was accepted")]
+    CreditWithoutIntent {
+        /// The order.
+        order: String,
+        /// The call that the ledger credits.
+        call: Uuid,
+    },
+    /// The fold let an intent count that may not.
+    #[error(
+        "an intent of call {call} counts, and order {order} was credited, at work, or another forwarder's at that time"
+    )]
+    IntentOutOfTurn {
+        /// The order.
+        order: String,
+        /// The call.
+        call: Uuid,
+    },
+    /// A call was tried of which nobody is told.
+    #[error("an intent of order {order} is of call {call}, which has no row of that order")]
+    IntentWithoutRow {
+        /// The order.
+        order: String,
+        /// The call.
+        call: Uuid,
+    },
     /// An attempt without an end.
     #[error("order {order} has an open intent of call {call}")]
     OpenIntent {
@@ -171,6 +254,12 @@ pub enum Finding {
     /// Something that is done would be done again, or something is not done.
     #[error("{0}")]
     Uncommitted(Committed),
+    /// Nobody can say that this group is done.
+    #[error("nothing is known of what the {group}s have committed")]
+    NoOffsets {
+        /// The workers of the group.
+        group: &'static str,
+    },
     /// Messages that no worker could read, though none was written that cannot be.
     #[error("{letters} messages are in the dead letters")]
     DeadLetters {

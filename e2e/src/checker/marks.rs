@@ -4,8 +4,8 @@
 //! stand-in says of a request of the order that its answer left that open; an intent of the order was open at the moment at
 //! which the line to Meta was cut; it was open while the forwarder that wrote it was killed, stood still, or ran out of its
 //! time to drain; or its result was so long in coming that the wait for Meta may have run out, which on a busy machine the
-//! stand-in does not notice: its answer had left in time. An intent of another forwarder, one that has its result already, or one that was written later, is no
-//! cause; nor is anything that happened after the call had its mark.
+//! stand-in does not notice: its answer had left in time. An intent of another forwarder, one that has its result already,
+//! or one that was written later, is no cause; nor is anything that happened after the call had its mark.
 //!
 //! The mark is due, however the call ends, of the call whose request that was, of the call whose open intent another took
 //! the place of, and of every call of the order that is tried after either.
@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use super::{
     Finding,
-    evidence::{Evidence, Intent, IntentResult},
+    attempts::{Attempts, was_disturbed},
+    evidence::{Evidence, Intent},
     orders::by_order,
 };
-use crate::history::{Deed, Fault};
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -38,31 +38,14 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     findings
 }
 
-/// What was tried to get an order to Meta.
-struct Attempts<'e> {
-    /// In the order of the log.
-    intents: Vec<&'e Intent>,
-    /// When requests of it reached Meta whose outcome is unknown.
-    unknown: Vec<i64>,
-}
-
-impl<'e> Attempts<'e> {
-    fn of(evidence: &'e Evidence, order: &str) -> Self {
-        let unknown = evidence.requests.iter().filter(|request| request.unknown);
-        let unknown = unknown.filter(|request| request.orders.iter().any(|carried| carried == order));
-        Self {
-            intents: evidence.ledger.intents.iter().filter(|intent| intent.order == order).collect(),
-            unknown: unknown.map(|request| request.at).collect(),
-        }
-    }
-
+impl Attempts<'_> {
     /// The calls that must have the mark. A request belongs to the intent that was written last before it.
     fn due(&self) -> BTreeSet<Uuid> {
         let mut due = BTreeSet::new();
         let ends = self.intents.iter().skip(1).map(|next| next.at).chain([i64::MAX]);
         for (intent, end) in self.intents.iter().zip(ends) {
             due.extend(intent.overrides);
-            if !due.is_empty() || self.unknown.iter().any(|at| *at < end) {
+            if !due.is_empty() || self.unknown().any(|request| request.at < end) {
                 due.insert(intent.call);
             }
         }
@@ -73,7 +56,8 @@ impl<'e> Attempts<'e> {
     fn has_cause(&self, evidence: &Evidence, call: Uuid) -> bool {
         let Some(since) = self.marked_since(call) else { return false };
         let disturbed = |intent: &&Intent| intent.at <= since && was_disturbed(evidence, intent, since);
-        self.unknown.iter().any(|at| *at <= since) || self.intents.iter().copied().any(|intent| disturbed(&intent))
+        self.unknown().any(|request| request.at <= since)
+            || self.intents.iter().copied().any(|intent| disturbed(&intent))
     }
 
     /// When the call came onto the order's list: with the first record that counts and has it there. A call without an
@@ -86,28 +70,4 @@ impl<'e> Attempts<'e> {
         });
         first.filter(|_| was_tried)
     }
-}
-
-/// Whether something was done to the intent while it was at work, and before `since`.
-fn was_disturbed(evidence: &Evidence, intent: &Intent, since: i64) -> bool {
-    let until = intent.result.as_ref().map_or_else(|| longest_life(evidence, intent), |result| result.at);
-    let concerns = |fault: &&Fault| match fault.deed {
-        Deed::LineCut => true,
-        Deed::Killed | Deed::Frozen | Deed::DrainRanOut => fault.of == intent.by,
-        Deed::Drained | Deed::KafkaKilled | Deed::ClickHouseKilled | Deed::MetaOutage => false,
-    };
-    let ran_out = |result: &IntentResult| result.at <= since && result.at - intent.at >= evidence.meta_timeout_ms;
-    let mut faults = evidence.faults.iter().filter(concerns);
-    intent.result.as_ref().is_some_and(ran_out)
-        || faults.any(|fault| fault.from <= until.min(since) && intent.at <= fault.until)
-}
-
-/// How long an intent without a result may have been at work: a result that is written while Kafka is away lands when it
-/// is back.
-fn longest_life(evidence: &Evidence, intent: &Intent) -> i64 {
-    let outages = evidence.faults.iter().filter(|fault| fault.deed == Deed::KafkaKilled);
-    outages.fold(intent.at + evidence.hold_ms, |until, away| {
-        let stuck = away.from <= until && intent.at <= away.until;
-        if stuck { until.max(away.until + evidence.hold_ms) } else { until }
-    })
 }

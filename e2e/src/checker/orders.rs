@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Finding,
-    answers::is_dropped_of_batch,
+    attempts::Attempts,
     evidence::{Ending, Evidence, Row, Status, dictated_end},
+    rows::is_dropped_of_batch,
 };
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
@@ -42,8 +43,11 @@ fn credits(evidence: &Evidence, order: &str, rows: &[&Row]) -> Vec<Finding> {
     if let Some(row) = forwarded.iter().find(|row| times == 0 && !is_dropped_of_batch(row)) {
         findings.push(Finding::NeverCounted { call: row.call, order: order.clone() });
     }
+    let at_most = Attempts::of(evidence, &order).counts_at_most();
     if times > 1 && !marked {
         findings.push(Finding::UnmarkedDouble { order: order.clone(), times });
+    } else if times > at_most {
+        findings.push(Finding::CountedTooOften { order: order.clone(), times, at_most });
     }
     if times > 0 && forwarded.is_empty() && !marked {
         findings.push(Finding::CountedInVain { order: order.clone() });
@@ -61,7 +65,7 @@ fn credits(evidence: &Evidence, order: &str, rows: &[&Row]) -> Vec<Finding> {
 /// A call was acknowledged that Meta would take, so its order is credited, to it or to another.
 fn lost(evidence: &Evidence, orders: &BTreeMap<&str, Vec<&Row>>) -> Vec<Finding> {
     let acknowledged = evidence.told.iter().filter(|told| (200..300).contains(&told.status));
-    let to_credit = acknowledged.filter(|told| dictated_end(&told.click) == Ending::Credit);
+    let to_credit = acknowledged.filter(|told| !told.too_old && dictated_end(&told.click) == Ending::Credit);
     let is_lost = |order: &str| orders.get(order).is_none_or(|rows| forwarded(rows).is_empty());
     let lost: BTreeMap<_, _> =
         to_credit.filter(|told| is_lost(&told.order)).map(|told| (&told.order, told.call)).collect();

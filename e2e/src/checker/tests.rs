@@ -1,9 +1,13 @@
 //! The checker is fed each fault that it is there for, in an end that is otherwise sound, and must name that one alone.
 
+mod reports;
+mod requests;
+mod turns;
+
 use std::time::Duration;
 
 use schemas::{
-    CallId, LedgerRecord, OrderKey,
+    CallId, Lane, LedgerRecord, OrderKey,
     ledger::{Accepted, CLAIM_KEY, Claim, Intent as Intends, Listed, Refused},
 };
 use uuid::Uuid;
@@ -25,32 +29,62 @@ fn call(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
+/// A row of the live lane, or of none where it is refused.
 fn row(number: u128, status: Status) -> Row {
     let duplicate_of = (status == Status::Duplicate).then(|| call(1));
-    let (order, click, reason) = (ORDER.to_owned(), "good".to_owned(), String::new());
-    Row { call: call(number), order, click, status, reason, marked: false, duplicate_of }
+    let (lane, http_status, reason) = match status {
+        Status::Refused => (None, 400, "INVALID_FIELDS"),
+        Status::Rejected => (Some(Lane::Live), 400, "META_REJECTED"),
+        Status::Forwarded | Status::Duplicate | Status::Pending => (Some(Lane::Live), 200, ""),
+    };
+    let (order, click, reason) = (ORDER.to_owned(), "good".to_owned(), reason.to_owned());
+    let (call, too_old, marked) = (call(number), false, false);
+    Row { call, order, click, lane, too_old, http_status, status, reason, marked, duplicate_of }
 }
 
+fn in_backfill(row: Row) -> Row {
+    Row { lane: Some(Lane::Backfill), http_status: 202, ..row }
+}
+
+/// An answer to a call of the backfill lane where it is a 202.
 fn told(number: u128, status: u16, word: &str) -> Told {
-    Told { call: call(number), order: ORDER.into(), click: "good".into(), status, word: word.into() }
+    let lane = if status == 202 { Lane::Backfill } else { Lane::Live };
+    let (order, click) = (ORDER.into(), "good".into());
+    Told { call: call(number), order, click, lane, too_old: false, status, word: word.into() }
 }
 
 /// An attempt of the call at this time, on no list, without a result.
 fn intent(number: u128, at: i64) -> Intent {
     let (order, by) = (ORDER.into(), "forwarder-1".into());
-    Intent { order, call: call(number), by, at, overrides: None, listed: Vec::new(), result: None }
+    Intent { order, call: call(number), by, at, is_current: true, overrides: None, listed: Vec::new(), result: None }
 }
 
+fn ended(accepted: bool, intent: Intent, at: i64, listed: &[Uuid]) -> Intent {
+    Intent { result: Some(IntentResult { at, accepted, listed: listed.to_vec() }), ..intent }
+}
+
+/// Meta took it.
 fn with_result(intent: Intent, at: i64, listed: &[Uuid]) -> Intent {
-    Intent { result: Some(IntentResult { at, listed: listed.to_vec() }), ..intent }
+    ended(true, intent, at, listed)
 }
 
+/// Meta did not, or it was not sent.
+fn refused(intent: Intent, at: i64, listed: &[Uuid]) -> Intent {
+    ended(false, intent, at, listed)
+}
+
+/// One that counted.
 fn request(order: &str, at: i64, unknown: bool) -> Request {
-    Request { orders: vec![order.to_owned()], at, unknown }
+    Request { orders: vec![order.to_owned()], at, unknown, counted: true }
 }
 
 fn committed() -> Committed {
-    Committed { group: "g".into(), topic: "t".into(), partition: 3, committed: 7, end: 7 }
+    Committed { group: "g.forwarder".into(), topic: "t".into(), partition: 3, committed: 7, end: 7 }
+}
+
+/// All that is known of the recorders.
+fn recorded() -> Committed {
+    Committed { group: "g.recorder".into(), ..committed() }
 }
 
 /// One order with two calls: the first is credited, the second its duplicate.
@@ -58,14 +92,14 @@ fn sound() -> Evidence {
     let end = OrderEnd { credited: Some(call(1)), ..OrderEnd::default() };
     Evidence {
         told: vec![told(1, 200, "forwarded"), told(2, 202, "pending")],
-        rows: vec![row(1, Status::Forwarded), row(2, Status::Duplicate)],
+        rows: vec![row(1, Status::Forwarded), in_backfill(row(2, Status::Duplicate))],
         requests: vec![request(ORDER, AT + 10, false)],
         counted: [(ORDER.to_owned(), 1)].into(),
         ledger: LedgerEnd {
             orders: [(ORDER.to_owned(), end)].into(),
             intents: vec![with_result(intent(1, AT), RESULT, &[])],
         },
-        offsets: vec![committed()],
+        offsets: vec![committed(), recorded()],
         meta_timeout_ms: META_TIMEOUT,
         hold_ms: HOLD,
         ..Evidence::default()
@@ -88,9 +122,17 @@ fn corrected() -> Evidence {
         evidence.rows.push(row(2, Status::Forwarded));
         evidence.told = vec![told(2, 200, "forwarded")];
         evidence.ledger.orders.get_mut(ORDER).unwrap().credited = Some(call(2));
-        let (first, second) = (with_result(intent(1, AT), RESULT, &[]), intent(2, AFTER));
+        let (first, second) = (refused(intent(1, AT), RESULT, &[]), intent(2, AFTER));
         evidence.ledger.intents = vec![first, with_result(second, AFTER + 50, &[])];
+        evidence.requests[0].counted = false;
+        evidence.requests.push(request(ORDER, AFTER + 10, false));
     })
+}
+
+/// The call of this row, and of the answer beside it, had this click id.
+fn clicked(evidence: &mut Evidence, at: usize, click: &str) {
+    evidence.told[at].click = click.into();
+    evidence.rows[at].click = click.into();
 }
 
 fn listed(evidence: &mut Evidence) -> &mut Vec<Uuid> {
@@ -119,7 +161,7 @@ fn order() -> String {
 #[test]
 fn a_sound_end_is_sound() {
     assert_eq!(check(&sound()), []);
-    assert_eq!(check(&Evidence::default()), []);
+    assert_eq!(check(&corrected()), []);
 }
 
 #[test]
@@ -149,11 +191,14 @@ fn a_call_that_is_pending_for_ever() {
 
 #[test]
 fn a_row_that_contradicts_the_answer() {
-    let refused = with(sound(), |evidence| evidence.told[1] = told(2, 401, "API_KEY_INVALID"));
+    let refused = with(sound(), |evidence| {
+        evidence.told[1] = told(2, 400, "INVALID_FIELDS");
+        evidence.rows[1] = row(2, Status::Duplicate);
+    });
     let contradicts = Finding::RowContradictsAnswer {
         call: call(2),
-        status: 401,
-        told: "API_KEY_INVALID".into(),
+        status: 400,
+        told: "INVALID_FIELDS".into(),
         row: Status::Duplicate,
     };
     assert_eq!(check(&refused), [contradicts]);
@@ -161,21 +206,29 @@ fn a_row_that_contradicts_the_answer() {
     let click = "sandbox-invalid-clid-c1";
     let rejected = with(sound(), |evidence| {
         evidence.told[1] = Told { click: click.into(), ..told(2, 400, "META_REJECTED") };
-        evidence.rows[1].click = click.into();
+        evidence.rows[1] = Row { click: click.into(), ..row(2, Status::Duplicate) };
     });
     assert_eq!(check(&rejected), []);
-    let told_credited = with(sound(), |evidence| evidence.told[1].word = "forwarded".into());
+    let told_credited = with(sound(), |evidence| {
+        evidence.told[1] = told(2, 200, "forwarded");
+        evidence.rows[1] = row(2, Status::Duplicate);
+    });
     assert_eq!(kinds(&told_credited), ["RowContradictsAnswer"]);
 }
 
 #[test]
 fn an_end_that_the_click_id_does_not_dictate() {
-    let rejected = with(sound(), |evidence| evidence.rows[1].status = Status::Rejected);
-    assert_eq!(check(&rejected), [Finding::WrongEnd { call: call(2), row: Status::Rejected, click: "good".into() }]);
-    let forwarded = with(sound(), |evidence| evidence.rows[0].click = "sandbox-invalid-clid-c1".into());
-    assert_eq!(kinds(&forwarded), ["WrongEnd"]);
-    let dropped = with(sound(), |evidence| evidence.rows[0].click = "sandbox-drop-c1".into());
+    let rejected = with(sound(), |evidence| evidence.rows[1] = in_backfill(row(2, Status::Rejected)));
+    let (reason, click) = ("META_REJECTED".into(), "good".into());
+    assert_eq!(check(&rejected), [Finding::WrongEnd { call: call(2), row: Status::Rejected, reason, click }]);
+    for click in ["sandbox-invalid-clid-c1", "sandbox-drop-c1"] {
+        assert_eq!(kinds(&with(sound(), |evidence| clicked(evidence, 0, click))), ["WrongEnd"]);
+    }
+    // A rejection says why, and its click id dictates that.
+    let dropped = with(corrected(), |evidence| evidence.rows[0].reason = "META_DROPPED".into());
     assert_eq!(kinds(&dropped), ["WrongEnd"]);
+    let for_nothing = with(corrected(), |evidence| evidence.rows[0].reason.clear());
+    assert_eq!(kinds(&for_nothing), ["WrongEnd"]);
 }
 
 #[test]
@@ -222,12 +275,12 @@ fn a_credit_that_never_arrived() {
 fn what_was_dropped_out_of_a_batch_is_forwarded_and_says_so() {
     let dropped = with(sound(), |evidence| {
         evidence.counted.clear();
-        evidence.rows[0].click = "sandbox-drop-c1".into();
+        clicked(evidence, 0, "sandbox-drop-c1");
         evidence.rows[0].reason = "META_DROPPED".into();
     });
     assert_eq!(check(&dropped), []);
     // Another event of the batch was counted, whatever its row says of the batch.
-    let sound_click = with(dropped, |evidence| evidence.rows[0].click = "good".into());
+    let sound_click = with(dropped, |evidence| clicked(evidence, 0, "good"));
     assert_eq!(kinds(&sound_click), ["NeverCounted"]);
 }
 
@@ -259,24 +312,28 @@ fn a_mark_without_a_cause() {
 fn a_request_that_was_not_answered_is_a_cause_and_one_of_another_order_is_none() {
     let unanswered = |order| with(marked(), |evidence| evidence.requests.push(request(order, AT + 20, true)));
     assert_eq!(check(&unanswered(ORDER)), []);
-    assert_eq!(kinds(&unanswered("b:Purchase:B")), ["FalseMark"]);
+    assert_eq!(kinds(&unanswered("b:Purchase:B")), ["RequestUnderNoIntent", "FalseMark"]);
 }
 
 #[test]
 fn what_comes_after_a_mark_is_no_cause_of_it() {
     let unanswered = |at| with(marked(), |evidence| evidence.requests.push(request(ORDER, at, true)));
     assert_eq!(check(&unanswered(RESULT)), []);
-    assert_eq!(check(&unanswered(RESULT + 1)), [Finding::FalseMark { call: call(1), order: order() }]);
+    assert_eq!(kinds(&unanswered(RESULT + 1)), ["RequestUnderNoIntent", "FalseMark"]);
     // The intent has no result when its forwarder is killed; but the mark stood in it from its beginning.
+    let mark = vec![call(1)];
+    let again = Intent { overrides: Some(call(1)), listed: mark.clone(), ..intent(1, AFTER) };
     let from_the_beginning = with(marked(), |evidence| {
-        evidence.ledger.intents = vec![Intent { listed: vec![call(1)], ..intent(1, AT) }];
+        let first = Intent { listed: mark.clone(), ..intent(1, AT) };
+        evidence.ledger.intents = vec![first, with_result(again, AFTER + 50, &mark)];
         evidence.faults = vec![fault(Deed::Killed, "forwarder-1", AT + 20, AT + 30)];
     });
     assert_eq!(check(&from_the_beginning), [Finding::FalseMark { call: call(1), order: order() }]);
     // Nor is an intent that was disturbed later, though what disturbed it had begun before.
     let later = with(from_the_beginning, |evidence| {
-        evidence.ledger.intents[0].result = Some(IntentResult { at: RESULT, listed: vec![call(1)] });
-        evidence.ledger.intents.push(Intent { by: "forwarder-2".into(), ..intent(1, AFTER) });
+        let intents = &mut evidence.ledger.intents;
+        intents[0].result = Some(IntentResult { at: RESULT, accepted: false, listed: mark });
+        intents[1] = Intent { by: "forwarder-2".into(), overrides: None, ..intents[1].clone() };
         evidence.faults = vec![fault(Deed::Frozen, "forwarder-2", AT - 20, AFTER + 30)];
     });
     assert_eq!(check(&later), [Finding::FalseMark { call: call(1), order: order() }]);
@@ -396,7 +453,7 @@ fn a_mark_that_a_later_attempt_has_lost() {
     let forgotten = with(corrected(), |evidence| {
         evidence.requests.push(request(ORDER, AT + 20, true));
         evidence.rows[0].marked = true;
-        evidence.ledger.intents[0] = with_result(intent(1, AT), RESULT, &[call(1)]);
+        evidence.ledger.intents[0] = refused(intent(1, AT), RESULT, &[call(1)]);
         listed(evidence).push(call(1));
     });
     assert_eq!(check(&forgotten), [Finding::MissingMark { call: call(2), order: order() }]);
@@ -410,7 +467,10 @@ fn a_duplicate_of_an_uncredited_call() {
 
 #[test]
 fn a_row_that_disagrees_with_the_ledger() {
-    let other = with(sound(), |evidence| evidence.ledger.orders.get_mut(ORDER).unwrap().credited = Some(call(2)));
+    let other = with(sound(), |evidence| {
+        evidence.ledger.orders.get_mut(ORDER).unwrap().credited = Some(call(2));
+        evidence.ledger.intents[0].call = call(2);
+    });
     let without_row = Finding::LedgerWithoutRow { order: order(), call: call(2), row: Some(Status::Duplicate) };
     let without_ledger = Finding::RowWithoutLedger { call: call(1), order: order(), credited: Some(call(2)) };
     assert_eq!(check(&other), [without_row, without_ledger]);
@@ -419,8 +479,12 @@ fn a_row_that_disagrees_with_the_ledger() {
     let no_row = with(sound(), |evidence| {
         let end = OrderEnd { credited: Some(call(7)), ..OrderEnd::default() };
         evidence.ledger.orders.insert("b:Purchase:B".into(), end);
+        let tried = Intent { order: "b:Purchase:B".into(), ..intent(7, AT) };
+        evidence.ledger.intents.push(with_result(tried, RESULT, &[]));
     });
-    assert_eq!(check(&no_row), [Finding::LedgerWithoutRow { order: "b:Purchase:B".into(), call: call(7), row: None }]);
+    let (order, call) = ("b:Purchase:B".to_owned(), call(7));
+    let without_row = Finding::LedgerWithoutRow { order: order.clone(), call, row: None };
+    assert_eq!(check(&no_row), [without_row, Finding::IntentWithoutRow { order, call }]);
 }
 
 #[test]
@@ -439,15 +503,20 @@ fn an_intent_that_was_left_open() {
 #[test]
 fn offsets_that_are_not_committed() {
     let behind = Committed { committed: 6, ..committed() };
-    let found = check(&with(sound(), |evidence| evidence.offsets = vec![behind.clone()]));
+    let found = check(&with(sound(), |evidence| evidence.offsets[0] = behind.clone()));
     assert_eq!(found, [Finding::Uncommitted(behind)]);
-    assert_eq!(found[0].to_string(), "g has committed 6 of 7 in t/3");
+    assert_eq!(found[0].to_string(), "g.forwarder has committed 6 of 7 in t/3");
     // Beyond the end: Kafka has lost what it acknowledged.
     let beyond = Committed { committed: 8, ..committed() };
-    assert_eq!(
-        check(&with(sound(), |evidence| evidence.offsets = vec![beyond.clone()])),
-        [Finding::Uncommitted(beyond)]
-    );
+    assert_eq!(check(&with(sound(), |evidence| evidence.offsets[0] = beyond.clone())), [Finding::Uncommitted(beyond)]);
+}
+
+#[test]
+fn offsets_that_nobody_knows() {
+    let (forwarder, recorder) = (Finding::NoOffsets { group: "forwarder" }, Finding::NoOffsets { group: "recorder" });
+    assert_eq!(check(&with(sound(), |evidence| evidence.offsets.clear())), [forwarder.clone(), recorder.clone()]);
+    assert_eq!(check(&with(sound(), |evidence| evidence.offsets = vec![committed()])), [recorder]);
+    assert_eq!(check(&with(sound(), |evidence| evidence.offsets = vec![recorded()])), [forwarder]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use e2e::{
     wait,
 };
 use futures::{StreamExt as _, stream};
+use schemas::Lane;
 use tokio::time::sleep;
 
 /// Calls at once.
@@ -87,12 +88,16 @@ impl Answered {
     }
 }
 
-/// What a caller knows of a call of its own.
+/// What a caller knows of a call of its own, which reported the example's purchase.
 pub(crate) fn told(merchant: &Merchant, order: &str, answer: &Answer) -> Told {
+    let deferred = answer.header("preference-applied") == "respond-async";
+    let click = &purchase(order)["attribution"]["meta_ctwa"]["ctwa_clid"];
     Told {
         call: answer.call,
         order: order_key(&merchant.business, "Purchase", order, ""),
-        click: String::new(),
+        click: click.as_str().unwrap_or_default().to_owned(),
+        lane: if deferred { Lane::Backfill } else { Lane::Live },
+        too_old: false,
         status: answer.status,
         word: answer.conversion_status().to_owned(),
     }

@@ -9,6 +9,7 @@ use e2e::{
     instance::Kind,
     stack::Engine,
 };
+use schemas::Lane;
 use uuid::Uuid;
 
 use crate::{
@@ -83,6 +84,7 @@ fn outcomes(seen: &Seen, evidence: &Evidence) -> impl Iterator<Item = String> {
         ("answered forwarded", told("forwarded")),
         ("answered duplicate", told("duplicate")),
         ("answered pending", told("pending")),
+        ("too old", !seen.forms.contains(&Form::TooOld) || row(|row| row.reason == "EVENT_TOO_OLD")),
         ("refused for its fields", of_form(Form::WithoutCurrency, "INVALID_FIELDS")),
         ("refused for its key", of_form(Form::WrongKey, "API_KEY_INVALID")),
     ];
@@ -126,19 +128,22 @@ fn whole() -> (Schedule, Seen, Evidence) {
         meta: vec![(soon, Trouble::Cut(soon)), (soon, Trouble::Slow(1, soon))],
     };
     let seen = Seen {
-        forms: [Form::Sound, Form::WithoutCurrency, Form::WrongKey].into(),
+        forms: [Form::Sound, Form::TooOld, Form::WithoutCurrency, Form::WrongKey].into(),
         workers: vec![(Kind::Forwarder, 0, vec![Deed::Killed, Deed::Drained]), (Kind::Recorder, 1, vec![Deed::Frozen])],
         answers: answers_asked_for().into_iter().map(str::to_owned).collect(),
     };
     let row = |status, reason: &str, marked| {
-        let (order, click) = (String::new(), String::new());
-        Row { call: Uuid::nil(), order, click, status, reason: reason.to_owned(), marked, duplicate_of: None }
+        let (call, order, click, reason) = (Uuid::nil(), String::new(), String::new(), reason.to_owned());
+        let (lane, too_old, http_status, duplicate_of) = (None, false, 200, None);
+        Row { call, order, click, lane, too_old, http_status, status, reason, marked, duplicate_of }
     };
     let words = ["forwarded", "duplicate", "pending", "INVALID_FIELDS", "API_KEY_INVALID"];
     let told = words.map(|word| Told {
         call: Uuid::nil(),
         order: String::new(),
         click: String::new(),
+        lane: Lane::Live,
+        too_old: false,
         status: 200,
         word: word.to_owned(),
     });
@@ -150,6 +155,7 @@ fn whole() -> (Schedule, Seen, Evidence) {
             row(Status::Duplicate, "", false),
             row(Status::Rejected, "META_REJECTED", false),
             row(Status::Rejected, "META_DROPPED", false),
+            row(Status::Rejected, "EVENT_TOO_OLD", false),
         ],
         counted: [("an order".to_owned(), 2)].into(),
         faults: [Deed::KafkaKilled, Deed::ClickHouseKilled, Deed::LineCut, Deed::MetaOutage].map(fault).into(),

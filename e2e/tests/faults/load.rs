@@ -1,6 +1,6 @@
 //! What merchants do meanwhile: chosen by the seed alone. Orders come once, again later, and several times at once from
-//! both lanes and through both ingests; clicks are good, bad, and such that Meta throttles, drops, counts without an answer
-//! or does not answer. What was not answered is sent again, as a merchant does.
+//! both lanes and through both ingests, some by an id that looks like a call's; clicks are good, bad, and such that Meta
+//! throttles, drops, counts without an answer or does not answer; events are new, or too old for Meta. What was not answered is sent again, as a merchant does.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use e2e::{
     answer::Answer,
     checker::Told,
-    event::{purchase, with, without},
+    event::{now, purchase, with, without},
     gather::order_key,
     merchant::{Merchant, send},
 };
@@ -18,13 +18,17 @@ use rand::{
     rngs::StdRng,
     seq::{IndexedRandom as _, SliceRandom as _},
 };
+use schemas::Lane;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
 
 /// How long calls come.
 const LASTS_MS: u64 = 38_000;
 /// How long a merchant tries until it has an answer.
 const PERSISTENCE: Duration = Duration::from_mins(4);
+/// Of an event that Meta would not take any more, in seconds: a day over the seven that it takes.
+const TOO_OLD: i64 = 8 * 24 * 60 * 60;
 
 /// Click ids that the sandbox does something about; each ends as its name says, alone or in a batch.
 const CLICKS: [&str; 18] = [
@@ -60,6 +64,7 @@ pub(crate) enum Prefer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Form {
     Sound,
+    TooOld,
     WithoutCurrency,
     WrongKey,
 }
@@ -115,7 +120,11 @@ fn anew(
     at: u64,
     merchants: usize,
 ) -> Planned {
-    let order = if random.random_ratio(1, 12) { String::new() } else { format!("ORD-{number}") };
+    let order = match random.random_range(0..12) {
+        0 => String::new(),
+        1 => Uuid::from_u128(random.random()).to_string(),
+        _ => format!("ORD-{number}"),
+    };
     Planned {
         at: Duration::from_millis(at),
         merchant: random.random_range(0..merchants),
@@ -127,6 +136,7 @@ fn anew(
         form: match random.random_range(0..50) {
             0 => Form::WithoutCurrency,
             1 => Form::WrongKey,
+            2..=3 => Form::TooOld,
             _ => Form::Sound,
         },
     }
@@ -156,17 +166,20 @@ fn prefer(random: &mut StdRng) -> Prefer {
     }
 }
 
-/// Whether it has a call with each click id, of each form, and answered in each way.
+/// Whether it has a call with each click id, of each form, with each kind of order id, and answered in each way.
 pub(crate) fn is_whole(calls: &[Planned]) -> bool {
     let clicks = CLICKS.iter().all(|click| calls.iter().any(|call| call.click.starts_with(click)));
-    let forms = [Form::Sound, Form::WithoutCurrency, Form::WrongKey];
+    let forms = [Form::Sound, Form::TooOld, Form::WithoutCurrency, Form::WrongKey];
     let forms = forms.iter().all(|form| calls.iter().any(|call| call.form == *form));
     let preferences: [fn(Prefer) -> bool; 3] = [
         |prefer| prefer == Prefer::Nothing,
         |prefer| prefer == Prefer::Async,
         |prefer| matches!(prefer, Prefer::Wait(_)),
     ];
-    clicks && forms && preferences.iter().all(|is| calls.iter().any(|call| is(call.prefer)))
+    let orders: [fn(&str) -> bool; 3] =
+        [str::is_empty, |order| order.parse::<Uuid>().is_ok(), |order| order.starts_with("ORD-")];
+    let orders = orders.iter().all(|is| calls.iter().any(|call| is(&call.order)));
+    clicks && forms && orders && preferences.iter().all(|is| calls.iter().any(|call| is(call.prefer)))
 }
 
 /// Makes all the calls, each at its time, and gives all the answers.
@@ -197,7 +210,7 @@ async fn insist(call: &Planned, merchant: &Merchant, ingests: &[String]) -> anyh
 async fn request(call: &Planned, merchant: &Merchant) -> anyhow::Result<Answer> {
     let request = match call.form {
         Form::WrongKey => merchant.bare(&merchant.url_of(&merchant.business)).header("X-API-KEY", "no-key-of-ours"),
-        Form::Sound | Form::WithoutCurrency => merchant.request(),
+        Form::Sound | Form::TooOld | Form::WithoutCurrency => merchant.request(),
     };
     let request = match call.prefer {
         Prefer::Nothing => request,
@@ -211,7 +224,11 @@ fn body(call: &Planned) -> Value {
     let body = with(&purchase(&call.order), "/attribution/meta_ctwa/ctwa_clid", json!(call.click));
     let body = with(&body, "/event_name", json!(call.event_name));
     let body = if call.order.is_empty() { without(&body, "/payload/order_id") } else { body };
-    if call.form == Form::WithoutCurrency { without(&body, "/payload/currency") } else { body }
+    match call.form {
+        Form::Sound | Form::WrongKey => body,
+        Form::TooOld => with(&body, "/payload/event_time", json!(now() - TOO_OLD)),
+        Form::WithoutCurrency => without(&body, "/payload/currency"),
+    }
 }
 
 fn told(call: &Planned, merchant: &Merchant, answer: &Answer) -> anyhow::Result<Told> {
@@ -220,6 +237,8 @@ fn told(call: &Planned, merchant: &Merchant, answer: &Answer) -> anyhow::Result<
         call: answer.call,
         order: order_key(&merchant.business, call.event_name, &call.order, &answer.call.to_string()),
         click: call.click.clone(),
+        lane: if call.prefer == Prefer::Async { Lane::Backfill } else { Lane::Live },
+        too_old: call.form == Form::TooOld,
         status: answer.status,
         word: word.to_owned(),
     })
