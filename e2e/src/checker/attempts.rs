@@ -5,9 +5,9 @@
 //! stand-in when it has read a request; so no order of batches, no wait for Kafka and no clock puts a request before its
 //! intent or after its result, and no slack is due.
 //!
-//! A request may come later only where its forwarder had lost hold of it: it stood still or was killed between the check
-//! and the system call, its line was cut, or it had given up the wait. Then it may be on its way for as long as the wait
-//! for Meta lasts, counted from when that was over.
+//! A request may come later only where its forwarder had lost hold of it: it stood still between the check and the system
+//! call; it was killed, or its line was cut, with the request handed over to the machine; or it had given up the wait. Then
+//! it may be on its way for as long as the wait for Meta lasts, counted from when that was over.
 
 use super::evidence::{Evidence, Intent, IntentResult, Request};
 use crate::history::{Deed, Fault};

@@ -1,6 +1,7 @@
 //! What merchants do meanwhile: chosen by the seed alone. Orders come once, again later, and several times at once from
 //! both lanes and through both ingests, some by an id that looks like a call's; clicks are good, bad, and such that Meta
-//! throttles, drops, counts without an answer or does not answer; events are new, or too old for Meta. What was not answered is sent again, as a merchant does.
+//! throttles, drops, counts without an answer or does not answer; events are new, or too old for Meta. What was not
+//! answered is sent again, as a merchant does.
 
 use std::{collections::BTreeSet, time::Duration};
 
