@@ -18,6 +18,8 @@ advertised.listeners=PLAINTEXT://127.0.0.1:$kafka_port
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$local_dir/kafka
 auto.create.topics.enable=false
+# When a record was in the log, not when somebody meant to write it: the checker asks whether a request was earlier.
+log.message.timestamp.type=LogAppendTime
 # One broker: nothing can be replicated.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4

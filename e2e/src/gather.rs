@@ -254,6 +254,7 @@ impl Kafka {
                 log.push(LogRecord {
                     partition,
                     offset: message.offset(),
+                    stamp: message.timestamp().to_millis().context("a record without a stamp")?,
                     key: String::from_utf8(message.key().unwrap_or_default().to_vec())?,
                     record: LedgerRecord::decode(message.payload().unwrap_or_default())?,
                 });

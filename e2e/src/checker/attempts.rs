@@ -1,9 +1,9 @@
 //! What was tried to get an order to Meta: its intents, the requests that carried it, and when each intent was at work.
 //!
-//! An intent is at work from when it is written until its result is, or until another takes its place. All clocks are one
-//! machine's: a forwarder notes the time before it hands an intent to Kafka and before it hands over a result, and the
-//! stand-in when it has read a request; so no order of batches, no wait for Kafka and no clock puts a request before its
-//! intent or after its result, and no slack is due.
+//! An intent may send from when Kafka has it, for it is read back before, until its result is written or another intent
+//! takes its place. All clocks are one machine's: the broker stamps the record when it appends it, the forwarder notes the
+//! time before it hands over a result, and the stand-in when it has read a request. So no order of batches, no wait for
+//! Kafka and no clock puts a request before its intent or after its result, and no slack is due.
 //!
 //! A request may come later only where its forwarder had lost hold of it: it stood still between the check and the system
 //! call; it was killed, or its line was cut, with the request handed over to the machine; or it had given up the wait. Then
@@ -40,7 +40,7 @@ impl<'e> Attempts<'e> {
     pub(super) fn explain(&self, at: i64) -> bool {
         (0..self.intents.len()).any(|number| {
             let given_up = self.ended(number) + if self.gave_up(number) { self.evidence.meta_timeout_ms } else { 0 };
-            self.intents[number].at <= at && at <= given_up.max(self.out_of_hand_until(number))
+            self.intents[number].logged <= at && at <= given_up.max(self.out_of_hand_until(number))
         })
     }
 
@@ -53,7 +53,7 @@ impl<'e> Attempts<'e> {
 
     fn may_have_lost_an_answer(&self, number: usize) -> bool {
         let until = self.ended(number).max(self.out_of_hand_until(number));
-        let life = self.intents[number].at..=until;
+        let life = self.intents[number].logged..=until;
         self.gave_up(number)
             && self.requests.iter().any(|request| request.counted && !request.unknown && life.contains(&request.at))
     }

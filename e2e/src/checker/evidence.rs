@@ -140,6 +140,8 @@ pub struct Intent {
     pub by: String,
     /// When it was written, in Unix milliseconds.
     pub at: i64,
+    /// When Kafka had it, by the stamp of the record: nobody can have read it back before.
+    pub logged: i64,
     /// Whether no claim of its partition stood between it and the claim that it names.
     pub is_current: bool,
     /// The call of the open intent that it took the place of.

@@ -30,6 +30,8 @@ pub struct LogRecord {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
+    /// Its stamp, in Unix milliseconds: the broker's, of when it was appended.
+    pub stamp: i64,
     /// Its key: the order.
     pub key: String,
     /// What it says.
@@ -91,7 +93,8 @@ impl Attempts {
                 let (order, call, listed) = (read.key.clone(), intent.call.uuid(), named(&intent.listed));
                 let overrides = self.intents.get(&intent.overrides).map(|open| open.call);
                 let is_current = intent.epoch == self.last_claim;
-                let intent = Intent { order, call, by, at: intent.at, is_current, overrides, listed, result: None };
+                let (at, logged, result) = (intent.at, read.stamp, None);
+                let intent = Intent { order, call, by, at, logged, is_current, overrides, listed, result };
                 self.intents.insert(read.offset, intent);
             }
             LedgerRecord::Accepted(result) => self.resulted(result.intent, result.at, true, &result.listed),

@@ -56,7 +56,8 @@ fn told(number: u128, status: u16, word: &str) -> Told {
 /// An attempt of the call at this time, on no list, without a result.
 fn intent(number: u128, at: i64) -> Intent {
     let (order, by) = (ORDER.into(), "forwarder-1".into());
-    Intent { order, call: call(number), by, at, is_current: true, overrides: None, listed: Vec::new(), result: None }
+    let (call, logged, listed) = (call(number), at, Vec::new());
+    Intent { order, call, by, at, logged, is_current: true, overrides: None, listed, result: None }
 }
 
 fn ended(accepted: bool, intent: Intent, at: i64, listed: &[Uuid]) -> Intent {
@@ -538,6 +539,9 @@ fn a_drain_may_run_out_only_where_something_is_away() {
     }
 }
 
+/// When Kafka had the first record of a log.
+const STAMP: i64 = 500;
+
 #[test]
 fn the_ledger_is_folded_as_the_forwarders_fold_it() {
     let key = OrderKey::of(&schemas::Call { order_id: "A".into(), ..schemas::Call::blank(CallId::now(), 0) });
@@ -581,15 +585,16 @@ fn the_ledger_is_folded_as_the_forwarders_fold_it() {
     let log = (0..).zip(records).map(|(offset, record)| {
         let is_claim = matches!(record, LedgerRecord::Claim(_));
         let key = if is_claim { CLAIM_KEY.to_owned() } else { key.to_string() };
-        LogRecord { partition: 0, offset, key, record }
+        LogRecord { partition: 0, offset, stamp: STAMP + offset, key, record }
     });
     let end = fold(&log.collect::<Vec<_>>(), Duration::from_hours(24));
     let known = OrderEnd { credited: Some(call(2)), open: None, listed: vec![call(1), call(2)] };
     assert_eq!(end.orders, [(key.to_string(), known)].into());
     let listed = vec![call(1), call(2)];
-    let first = Intent { order: key.to_string(), ..intent(1, AT + 1) };
+    let first = Intent { order: key.to_string(), logged: STAMP + 1, ..intent(1, AT + 1) };
     let second = Intent {
         order: key.to_string(),
+        logged: STAMP + 3,
         by: "forwarder-2".into(),
         overrides: Some(call(1)),
         listed: listed.clone(),

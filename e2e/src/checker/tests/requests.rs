@@ -10,9 +10,13 @@ fn stray(at: i64) -> Finding {
 fn a_request_before_its_intent() {
     let early = |by| with(sound(), |evidence| evidence.requests[0].at = AT - by);
     assert_eq!(check(&early(50_000)), [stray(AT - 50_000)]);
-    // It was sent before it was read back that the intent counts. One clock: a millisecond is too much.
+    // One clock: a millisecond is too much.
     assert_eq!(check(&early(1)), [stray(AT - 1)]);
     assert_eq!(check(&early(0)), []);
+    // What Kafka had only later cannot have been read back when it was sent, though it was written before.
+    let logged = |at| with(sound(), |evidence| evidence.ledger.intents[0].logged = at);
+    assert_eq!(check(&logged(AT + 11)), [stray(AT + 10)]);
+    assert_eq!(check(&logged(AT + 10)), []);
 }
 
 #[test]
