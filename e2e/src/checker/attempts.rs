@@ -9,7 +9,7 @@
 //! call; it was killed, or its line was cut, with the request handed over to the machine; or it had given up the wait. Then
 //! it may be on its way for as long as the wait for Meta lasts, counted from when that was over.
 
-use super::evidence::{Evidence, Intent, IntentResult, Request};
+use super::evidence::{Evidence, Intent, Request};
 use crate::history::{Deed, Fault};
 
 /// What was tried to get an order to Meta.
@@ -68,8 +68,29 @@ impl<'e> Attempts<'e> {
 
     /// Whether the forwarder may have stopped waiting for an answer to a request under this intent.
     fn gave_up(&self, number: usize) -> bool {
-        let intent = self.intents[number];
-        intent.result.is_none() || was_disturbed(self.evidence, intent, i64::MAX)
+        self.intents[number].result.is_none() || self.was_disturbed(number, i64::MAX)
+    }
+
+    /// Whether something was done to the intent while it was at work, and before `since`, or its end was so long in coming
+    /// that the wait for Meta may have run out: so that an answer may be lost.
+    pub(super) fn was_disturbed(&self, number: usize, since: i64) -> bool {
+        self.ran_out(number, since) || faults_at_work(self.evidence, self.intents[number], since).next().is_some()
+    }
+
+    fn ran_out(&self, number: usize, since: i64) -> bool {
+        let (intent, ended) = (self.intents[number], self.ended(number));
+        let is_long = ended <= since && ended - intent.at >= self.evidence.meta_timeout_ms;
+        is_long && (intent.result.is_some() || self.was_sent_and_left(number))
+    }
+
+    /// Whether something left under an intent that has no result, and its forwarder was not asked to end meanwhile: one that
+    /// ends waits for its answers, and has no other reason to leave an intent open.
+    fn was_sent_and_left(&self, number: usize) -> bool {
+        let (intent, ended) = (self.intents[number], self.ended(number));
+        let is_of_it = |fault: &&Fault| fault.deed == Deed::Drained && fault.of == intent.by;
+        let mut drains = self.evidence.faults.iter().filter(is_of_it);
+        let was_sent = self.requests.iter().any(|request| (intent.logged..=ended).contains(&request.at));
+        was_sent && !drains.any(|drain| drain.from <= ended && intent.at <= drain.until)
     }
 
     /// Until when a request may arrive that a fault took out of the forwarder's hand; the beginning of time where there
@@ -78,12 +99,6 @@ impl<'e> Attempts<'e> {
         let faults = faults_at_work(self.evidence, self.intents[number], i64::MAX).map(|fault| fault.until);
         faults.max().map_or(i64::MIN, |until| until + self.evidence.meta_timeout_ms)
     }
-}
-
-/// Whether something was done to the intent while it was at work, and before `since`, so that an answer may be lost.
-pub(super) fn was_disturbed(evidence: &Evidence, intent: &Intent, since: i64) -> bool {
-    let ran_out = |result: &IntentResult| result.at <= since && result.at - intent.at >= evidence.meta_timeout_ms;
-    intent.result.as_ref().is_some_and(ran_out) || faults_at_work(evidence, intent, since).next().is_some()
 }
 
 /// What was done to the intent's forwarder, or to every line to Meta, while the intent was at work and before `since`.

@@ -3,9 +3,10 @@
 //! The cause is an outcome that nobody can know, and it comes before the mark. Seen from outside it is one of four: the
 //! stand-in says of a request of the order that its answer left that open; an intent of the order was open at the moment at
 //! which the line to Meta was cut; it was open while the forwarder that wrote it was killed, stood still, or ran out of its
-//! time to drain; or its result was so long in coming that the wait for Meta may have run out, which on a busy machine the
-//! stand-in does not notice: its answer had left in time. An intent of another forwarder, one that has its result already,
-//! or one that was written later, is no cause; nor is anything that happened after the call had its mark.
+//! time to drain; or it was sent, and its result, or the attempt that took its place, was so long in coming that the wait
+//! for Meta may have run out, which on a busy machine the stand-in does not notice: its answer had left in time. An intent
+//! of another forwarder, one that has its result already, or one that was written later, is no cause; nor is anything that
+//! happened after the call had its mark.
 //!
 //! The mark is due, however the call ends, of the call whose request that was, of the call whose open intent another took
 //! the place of, and of every call of the order that is tried after either.
@@ -14,12 +15,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::{
-    Finding,
-    attempts::{Attempts, was_disturbed},
-    evidence::{Evidence, Intent},
-    orders::by_order,
-};
+use super::{Finding, attempts::Attempts, evidence::Evidence, orders::by_order};
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -28,7 +24,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Finding> {
         let due = of_order.due();
         for row in rows {
             let (call, order) = (row.call, order.to_owned());
-            if row.marked && !of_order.has_cause(evidence, call) {
+            if row.marked && !of_order.has_cause(call) {
                 findings.push(Finding::FalseMark { call, order });
             } else if !row.marked && due.contains(&call) {
                 findings.push(Finding::MissingMark { call, order });
@@ -53,11 +49,10 @@ impl Attempts<'_> {
     }
 
     /// Whether something that could not be known came before the call's mark.
-    fn has_cause(&self, evidence: &Evidence, call: Uuid) -> bool {
+    fn has_cause(&self, call: Uuid) -> bool {
         let Some(since) = self.marked_since(call) else { return false };
-        let disturbed = |intent: &&Intent| intent.at <= since && was_disturbed(evidence, intent, since);
-        self.unknown().any(|request| request.at <= since)
-            || self.intents.iter().copied().any(|intent| disturbed(&intent))
+        let disturbed = |number: usize| self.intents[number].at <= since && self.was_disturbed(number, since);
+        self.unknown().any(|request| request.at <= since) || (0..self.intents.len()).any(disturbed)
     }
 
     /// When the call came onto the order's list: with the first record that counts and has it there. A call without an

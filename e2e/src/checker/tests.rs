@@ -361,18 +361,25 @@ fn a_call_that_was_never_sent_took_part_in_nothing() {
 }
 
 /// What is said of the mark where the order is marked, its intent has this result, or else another intent took its place
-/// later, and this happened.
+/// before the wait for Meta can have run out, and this happened.
 fn disturbed(resulted_at: Option<i64>, faults: &[Fault]) -> Vec<String> {
-    let (faults, listed) = (faults.to_vec(), vec![call(1)]);
+    let Some(at) = resulted_at else { return overridden(AT + META_TIMEOUT - 1, true, faults) };
+    judged(vec![with_result(intent(1, AT), at, &[call(1)])], faults)
+}
+
+/// The same where another intent took its place at this time, and something was sent or nothing was.
+fn overridden(at: i64, sent: bool, faults: &[Fault]) -> Vec<String> {
+    let again = Intent { overrides: Some(call(1)), listed: vec![call(1)], ..intent(1, at) };
+    let again = with_result(again, at + 50, &[call(1)]);
+    judged(vec![Intent { logged: if sent { AT } else { AT + 11 }, ..intent(1, AT) }, again], faults)
+}
+
+fn judged(intents: Vec<Intent>, faults: &[Fault]) -> Vec<String> {
     let mut found = kinds(&with(marked(), |evidence| {
-        let again = Intent { overrides: Some(call(1)), listed: listed.clone(), ..intent(1, AFTER) };
-        evidence.ledger.intents = match resulted_at {
-            Some(at) => vec![with_result(intent(1, AT), at, &listed)],
-            None => vec![intent(1, AT), with_result(again, AFTER + 50, &listed)],
-        };
-        evidence.faults = faults;
+        evidence.ledger.intents = intents;
+        evidence.faults = faults.to_vec();
     }));
-    found.retain(|kind| kind != "DrainRanOut");
+    found.retain(|kind| kind != "DrainRanOut" && kind != "RequestUnderNoIntent");
     found
 }
 
@@ -394,7 +401,7 @@ fn faults_before_after_and_of_others_are_no_cause() {
     }
     assert_eq!(disturbed(None, &[fault(Deed::Killed, "forwarder-2", AT + 20, AT + 30)]), ["FalseMark"]);
     let late = AT + HOLD + 1;
-    assert_eq!(disturbed(None, &[fault(Deed::Killed, "forwarder-1", late, late + 10)]), ["FalseMark"]);
+    assert_eq!(overridden(AFTER, false, &[fault(Deed::Killed, "forwarder-1", late, late + 10)]), ["FalseMark"]);
     for deed in [Deed::Drained, Deed::KafkaKilled, Deed::ClickHouseKilled, Deed::MetaOutage] {
         assert_eq!(disturbed(None, &[fault(deed, "forwarder-1", AT + 20, AT + 30)]), ["FalseMark"], "{deed:?}");
     }
@@ -407,10 +414,21 @@ fn a_result_that_is_longer_in_coming_than_the_wait_for_meta_is_a_cause() {
 }
 
 #[test]
+fn an_attempt_that_another_took_the_place_of_later_than_the_wait_for_meta_is_a_cause() {
+    assert_eq!(overridden(AT + META_TIMEOUT, true, &[]), [""; 0]);
+    assert_eq!(overridden(AT + META_TIMEOUT - 1, true, &[]), ["FalseMark"]);
+    // Nothing was sent, or its forwarder was asked to end, and left it.
+    assert_eq!(overridden(AT + META_TIMEOUT, false, &[]), ["FalseMark"]);
+    let drained = |by| fault(Deed::Drained, by, AT + 20, AT + 9_000);
+    assert_eq!(overridden(AFTER, true, &[drained("forwarder-1")]), ["FalseMark"]);
+    assert_eq!(overridden(AFTER, true, &[drained("forwarder-2")]), [""; 0]);
+}
+
+#[test]
 fn a_result_that_waits_for_kafka_may_die_with_its_forwarder_later() {
     let (away, late) = (fault(Deed::KafkaKilled, "kafka", AT + 20, AT + 15_000), AT + HOLD + 10_000);
     let killed = fault(Deed::Killed, "forwarder-1", late, late + 10);
-    assert_eq!(disturbed(None, &[away, killed]), [""; 0]);
+    assert_eq!(overridden(AFTER, false, &[away, killed]), [""; 0]);
 }
 
 #[test]

@@ -123,11 +123,11 @@ async fn under_faults(
         perform(&schedule, deployment, stack, &mut to_meta, done)
     )?;
     let faults = done.lock().unwrap().clone();
-    let seen = seen(deployment, &calls).await?;
-    Ok((seen, gather::evidence(deployment, &merchants, told, faults).await?))
+    let evidence = gather::evidence(deployment, &merchants, told, faults).await?;
+    Ok((seen(deployment, &calls).await?, evidence))
 }
 
-/// Asked once everything was done, whatever is still on its way.
+/// Asked once all is at rest: what came to Meta last was seen too.
 async fn seen(deployment: &mut Deployment, calls: &[Planned]) -> anyhow::Result<Seen> {
     let deeds = |instance: &mut Instance| instance.history().iter().map(|fault| fault.deed).collect();
     let workers = deployment.numbered().map(|(kind, number, instance)| (kind, number, deeds(instance))).collect();
