@@ -41,7 +41,7 @@ use crate::{
 };
 
 pub(super) const PARTITION: i32 = 3;
-pub(super) const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
+const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An acknowledgement that can be held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,8 @@ struct Seen {
     commits: Vec<Option<i64>>,
     /// What panics when it is next asked for.
     panics: Option<Fails>,
+    /// What is never acknowledged: the producer fails for good.
+    breaks: Option<Ack>,
     requests: Vec<Instant>,
 }
 
@@ -159,7 +161,12 @@ impl World {
     async fn acknowledged(&self, ack: Ack) -> Result<(), Broken> {
         let mut held = self.held.subscribe();
         held.wait_for(|held| !held.contains(&ack)).await.unwrap();
-        Ok(())
+        if self.seen().breaks == Some(ack) { Err(Broken) } else { Ok(()) }
+    }
+
+    /// The producer fails for good there.
+    pub(super) fn breaks(&self, ack: Ack) {
+        self.seen().breaks = Some(ack);
     }
 
     pub(super) fn hold_back(&self, ack: Ack) {
@@ -458,6 +465,13 @@ impl Stage {
         let stage = Self::assigned().await;
         stage.group_says(Confirmation::Accepted).await;
         stage
+    }
+
+    /// The partition is taken away and given again. The new claim is written; the group has not answered.
+    pub(super) async fn assign_again(&mut self) {
+        self.tell(Mail::Revoked).await;
+        self.tenure = Arc::new(Tenure::new(PARTITION));
+        self.tell(Mail::Assigned(self.tenure.clone())).await;
     }
 
     pub(super) async fn tell(&self, mail: Mail) {
