@@ -18,7 +18,10 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
 };
 use schemas::Topics;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, timeout},
+};
 use worker::{lost_client::Watch, outage, vital::blocking};
 
 use crate::{inputs::Input, metrics, owner::kafka::Coordinates, tenure::Tenure};
@@ -135,17 +138,13 @@ impl Group {
     /// Commits what is ready, a few times a second, for as long as the worker lives.
     pub async fn commit_regularly(&self) {
         let mut tick = tokio::time::interval(COMMIT_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             let consumer = self.consumer();
             let ready = consumer.context().ready();
-            if ready.count() > 0
-                && !consumer.assignment_lost()
-                && let Err(error) = consumer.commit(&ready, CommitMode::Async)
-            {
-                metrics::commit_failed();
-                tracing::warn!(%error, "cannot commit now");
-                consumer.context().uncommitted();
+            if ready.count() > 0 && !consumer.assignment_lost() {
+                blocking(move || commit(&consumer, &ready)).await;
             }
         }
     }
@@ -242,6 +241,16 @@ fn subscribe(
     let inputs: Vec<String> = Input::all().map(|input| input.topic(topics)).collect();
     consumer.subscribe(&inputs.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(Arc::new(consumer))
+}
+
+/// Commits, and waits for the answer: of an asynchronous commit the client library tells no outcome
+/// (`a_commit_that_failed_is_made_up_for`).
+fn commit(consumer: &StreamConsumer<Membership>, ready: &TopicPartitionList) {
+    if let Err(error) = consumer.commit(ready, CommitMode::Sync) {
+        metrics::commit_failed();
+        tracing::warn!(%error, "a commit failed");
+        consumer.context().uncommitted();
+    }
 }
 
 /// Commits what is committed, or the beginning.
@@ -394,14 +403,7 @@ impl ConsumerContext for Membership {
             }
         }
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        if let Err(error) = result
-            && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
-        {
-            metrics::commit_failed();
-            tracing::warn!(%error, "a commit failed");
-            self.uncommitted();
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,10 @@ pub(crate) struct Group {
     tenure: AtomicU64,
     /// A commit failed, and no later one made up for it.
     behind: AtomicBool,
+    /// What is to be committed soon.
+    wanted: Mutex<Option<TopicPartitionList>>,
+    /// Commits go one after the other: an earlier one that came later would take back what a later one brought forward.
+    turn: Mutex<()>,
     /// An assignment came since it was last asked: its partitions are not paused.
     assigned: AtomicBool,
     /// Nothing is fetched, and what the client knows of the topics' ends is what it knew when that began.
@@ -50,6 +57,8 @@ impl Group {
             watch: Watch::default(),
             tenure: AtomicU64::default(),
             behind: AtomicBool::default(),
+            wanted: Mutex::default(),
+            turn: Mutex::default(),
             assigned: AtomicBool::default(),
             pauses: AtomicBool::default(),
         }
@@ -126,17 +135,42 @@ pub(crate) fn ask_lag(consumer: &Consumer) -> KafkaResult<()> {
     Ok(())
 }
 
-/// Commits these offsets: each is the next to be read.
-pub(crate) fn commit(consumer: &Consumer, offsets: &TopicPartitionList, mode: CommitMode) {
+/// Commits these offsets soon, on a thread of its own: each is the next to be read. The client library tells no outcome of
+/// its own asynchronous commits.
+pub(crate) fn commit_soon(consumer: &Arc<Consumer>, offsets: TopicPartitionList) {
+    let replaced = lock(&consumer.context().wanted).replace(offsets);
+    // Where one waits for its turn already, it takes these.
+    if replaced.is_none() {
+        let consumer = consumer.clone();
+        tokio::task::spawn_blocking(move || {
+            let _turn = lock(&consumer.context().turn);
+            let wanted = lock(&consumer.context().wanted).take();
+            wanted.iter().for_each(|offsets| commit(&consumer, offsets));
+        });
+    }
+}
+
+/// Commits these offsets, and nothing after them. Blocks until they are answered.
+pub(crate) fn commit_last(consumer: &Consumer, offsets: &TopicPartitionList) {
+    let _turn = lock(&consumer.context().turn);
+    drop(lock(&consumer.context().wanted).take());
+    commit(consumer, offsets);
+}
+
+fn commit(consumer: &Consumer, offsets: &TopicPartitionList) {
     if offsets.count() == 0 {
         return;
     }
-    // Of an asynchronous commit the callback tells the outcome.
-    if let Err(error) = consumer.commit(offsets, mode) {
-        metrics::commit(false);
-        consumer.context().behind.store(true, Ordering::Release);
-        tracing::warn!(%error, "cannot commit now");
+    let committed = consumer.commit(offsets, CommitMode::Sync);
+    metrics::commit(committed.is_ok());
+    consumer.context().behind.store(committed.is_err(), Ordering::Release);
+    if let Err(error) = committed {
+        tracing::warn!(%error, "a commit failed: the rows behind it may come again");
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ClientContext for Group {
@@ -175,12 +209,71 @@ impl ConsumerContext for Group {
             self.assigned.store(true, Ordering::Release);
         }
     }
+}
 
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        metrics::commit(result.is_ok());
-        self.behind.store(result.is_err(), Ordering::Release);
-        if let Err(error) = result {
-            tracing::warn!(%error, "a commit failed: the rows behind it may come again");
-        }
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        mocking::MockCluster,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+    use tokio::time::{sleep, timeout};
+    use worker::{health::Health, vital::blocking};
+
+    use super::*;
+
+    async fn until(mut holds: impl AsyncFnMut() -> bool) {
+        let waited = async {
+            while !holds().await {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_mins(2), waited).await.unwrap();
+    }
+
+    /// Where the records' offset is to be, or is.
+    fn at(topics: &Topics, offset: Offset) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&topics.records(), 0, offset).unwrap();
+        list
+    }
+
+    async fn committed(consumer: &Arc<Consumer>, topics: &Topics) -> Offset {
+        let (consumer, asked) = (consumer.clone(), at(topics, Offset::Invalid));
+        let committed = blocking(move || consumer.committed_offsets(asked, Duration::from_mins(1)).unwrap()).await;
+        committed.elements()[0].offset()
+    }
+
+    /// Of a topic that is quiet no later commit would make up for it: whoever rests asks for one while it is behind.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_commit_that_failed_leaves_the_group_behind_until_one_succeeds() {
+        let (cluster, topics) = (MockCluster::new(1).unwrap(), Topics::new("test"));
+        let sources = Sources::new(&topics);
+        sources.names().iter().for_each(|topic| cluster.create_topic(topic, 1, 1).unwrap());
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let health = Health::default().dependency("kafka");
+        let consumer = Arc::new(join(config, &topics, &sources, None, health).unwrap());
+        until(async || {
+            let polled = consumer.clone();
+            blocking(move || polled.poll(Duration::from_millis(100)).is_none()).await;
+            consumer.context().newly_assigned()
+        })
+        .await;
+        let refusal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+        cluster.request_errors(RDKafkaApiKey::OffsetCommit, &refusal);
+        commit_soon(&consumer, at(&topics, Offset::Offset(5)));
+        until(async || consumer.context().is_behind()).await;
+        assert_eq!(committed(&consumer, &topics).await, Offset::Invalid);
+        commit_soon(&consumer, at(&topics, Offset::Offset(5)));
+        until(async || committed(&consumer, &topics).await == Offset::Offset(5)).await;
+        until(async || !consumer.context().is_behind()).await;
+        // The last one stands, however many are asked for before it.
+        (6..100).for_each(|offset| commit_soon(&consumer, at(&topics, Offset::Offset(offset))));
+        let last = consumer.clone();
+        let list = at(&topics, Offset::Offset(100));
+        blocking(move || commit_last(&last, &list)).await;
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(committed(&consumer, &topics).await, Offset::Offset(100));
     }
 }

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
-use rdkafka::{
-    ClientConfig, Message as _,
-    consumer::{CommitMode, Consumer as _},
-};
+use rdkafka::{ClientConfig, Message as _, consumer::Consumer as _};
 use tracing::Instrument as _;
 use warehouse::{client::client, verify::verify};
 use worker::{
@@ -138,7 +135,7 @@ impl Recorder {
     async fn rest(&self) -> anyhow::Result<()> {
         self.inserter.ping().await;
         if self.consumer.context().is_behind() {
-            commit(&self.consumer, &self.offsets, CommitMode::Async)?;
+            self.commit_soon()?;
         }
         Ok(())
     }
@@ -150,7 +147,8 @@ impl Recorder {
         drop(batches);
         let left = tokio::task::spawn_blocking(move || {
             intake.join()?;
-            commit(&consumer, &offsets, CommitMode::Sync)
+            group::commit_last(&consumer, &offsets.to_commit(consumer.context().tenure())?);
+            Ok(())
         });
         left.await?
     }
@@ -177,8 +175,13 @@ impl<S: Sink> Recorder<S> {
         stored.for_each(|(_, row)| metrics::row(row.conversion_status()));
         metrics::batch(rows.len() - refused.len(), batch.bytes, batch.oldest());
         self.offsets.advance(&batch.taken, self.consumer.context().tenure());
-        commit(&self.consumer, &self.offsets, CommitMode::Async)?;
+        self.commit_soon()?;
         Ok(Ok(()))
+    }
+
+    fn commit_soon(&self) -> anyhow::Result<()> {
+        group::commit_soon(&self.consumer, self.offsets.to_commit(self.consumer.context().tenure())?);
+        Ok(())
     }
 
     async fn bury_unreadable(&self, batch: &Batch) -> Result<(), ProduceError> {
@@ -202,11 +205,6 @@ impl<S: Sink> Recorder<S> {
         metrics::dead_letter(cause);
         Ok(())
     }
-}
-
-fn commit(consumer: &Consumer, offsets: &Offsets, mode: CommitMode) -> anyhow::Result<()> {
-    group::commit(consumer, &offsets.to_commit(consumer.context().tenure())?, mode);
-    Ok(())
 }
 
 /// The span of a batch, linked to the spans that its messages came from.

@@ -225,6 +225,22 @@ mod tests {
         assert_eq!(gate.admit(later + BROKEN.0 * 2), Admission::Probe);
     }
 
+    /// A late answer to an earlier request closes the dataset again while the event that tries it out is on its way.
+    #[tokio::test(start_paused = true)]
+    async fn one_event_tries_a_dataset_out_however_often_it_closes_meanwhile() {
+        for class in [Class::Blocked, Class::Unknown] {
+            let (mut gate, now) = (Gate::default(), Instant::now());
+            fail(&mut gate, now);
+            let later = now + BROKEN.0;
+            assert_eq!(gate.admit(later), Admission::Probe);
+            gate.observe(class, None, true, later);
+            let (until, _) = gate.closed_until(later).unwrap();
+            assert_eq!(gate.admit(until), Admission::Closed(PROBING), "{class:?}");
+            gate.probe_ended();
+            assert_eq!(gate.admit(until), Admission::Probe, "{class:?}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_answer_between_failures_keeps_the_breaker_closed_and_retries_do_not_open_it() {
         let (mut gate, now) = (Gate::default(), Instant::now());
