@@ -32,11 +32,6 @@ impl Frontier {
     pub fn committable(&self) -> Option<i64> {
         self.next
     }
-
-    /// How many events were received and stand behind the frontier.
-    pub fn in_hand(&self) -> usize {
-        self.in_hand.len()
-    }
 }
 
 #[cfg(test)]
@@ -56,7 +51,6 @@ mod tests {
         assert_eq!(frontier.committable(), None);
         frontier.done(3);
         assert_eq!(frontier.committable(), Some(10));
-        assert_eq!(frontier.in_hand(), 0);
     }
 
     proptest! {
@@ -79,7 +73,6 @@ mod tests {
                 }
                 let passed = received.iter().take_while(|event| event.1).count();
                 prop_assert_eq!(frontier.committable(), received[..passed].last().map(|event| event.0 + 1));
-                prop_assert_eq!(frontier.in_hand(), received.len() - passed);
             }
         }
     }

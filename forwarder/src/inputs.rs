@@ -53,11 +53,6 @@ impl Input {
         }
     }
 
-    /// The input of a topic name.
-    pub fn of(topic: &str, topics: &Topics) -> Option<Self> {
-        Self::all().find(|input| input.topic(topics) == topic)
-    }
-
     /// The name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -240,8 +235,9 @@ mod tests {
         ClientConfig, Offset, TopicPartitionList,
         consumer::{Consumer as _, StreamConsumer},
         mocking::MockCluster,
-        producer::{FutureProducer, FutureRecord},
+        producer::{DefaultProducerContext, FutureProducer, FutureRecord},
     };
+    use schemas::{Call, CallId, Lane, Progress};
     use tokio::time::timeout;
     use tokio_util::sync::CancellationToken;
     use worker::{
@@ -251,6 +247,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::{owner::kafka::Writes as _, publish::TierCopy};
 
     const A_WHILE: Duration = Duration::from_mins(1);
 
@@ -281,32 +278,65 @@ mod tests {
         assert!(reserve(&budget, BUDGET_BYTES).await.is_some());
     }
 
+    /// Kafka with the topics of one partition each, and a publisher to it.
+    fn kafka(topics: &Topics) -> (MockCluster<'static, DefaultProducerContext>, ClientConfig, Publisher) {
+        let cluster = MockCluster::new(1).unwrap();
+        let events = Input::all().map(|input| input.topic(topics));
+        events.chain([topics.dead_letters()]).for_each(|topic| cluster.create_topic(&topic, 1, 1).unwrap());
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("reconnect.backoff.max.ms", "100");
+        let health = Health::default().dependency("kafka");
+        let producer = Producer::new(config.clone(), Duration::ZERO, Patience::Endless, health).unwrap();
+        let publisher = Publisher::new(producer, topics.clone(), 1, CancellationToken::new(), Vital::default());
+        (cluster, config, publisher)
+    }
+
+    fn reader(config: &ClientConfig, topic: &str) -> StreamConsumer {
+        let consumer: StreamConsumer = config.clone().set("group.id", "test").create().unwrap();
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(topic, 0, Offset::Offset(0)).unwrap();
+        consumer.assign(&from).unwrap();
+        consumer
+    }
+
     /// Invariant 9: a message that nobody can read is handed over, and its offset may pass, once its letter is there.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn garbage_is_handed_over_once_its_letter_is_acknowledged() {
-        let (cluster, topics) = (MockCluster::new(1).unwrap(), Topics::new("test"));
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("reconnect.backoff.max.ms", "100");
+        let topics = Topics::new("test");
+        let (cluster, config, publisher) = kafka(&topics);
         let live = topics.events_live();
-        for topic in [&live, &topics.dead_letters()] {
-            cluster.create_topic(topic, 1, 1).unwrap();
-        }
         let garbage = FutureRecord::to(&live).partition(0).key("k").payload("no Avro");
         config.create::<FutureProducer>().unwrap().send(garbage, None).await.unwrap();
-        let consumer: StreamConsumer = config.clone().set("group.id", "test").create().unwrap();
-        let mut from = TopicPartitionList::new();
-        from.add_partition_offset(&live, 0, Offset::Offset(0)).unwrap();
-        consumer.assign(&from).unwrap();
+        let consumer = reader(&config, &live);
         let message = consumer.recv().await.unwrap();
-
-        let health = Health::default().dependency("kafka");
-        let producer = Producer::new(config, Duration::ZERO, Patience::Endless, health).unwrap();
-        let publisher = Publisher::new(producer, topics, 1, CancellationToken::new(), Vital::default());
         cluster.broker_down(1).unwrap();
         let mut handed_over = std::pin::pin!(arrival(Input::Live, &message, Reservation::free(), &publisher));
         let waited = timeout(Duration::from_secs(2), &mut handed_over).await;
         assert!(waited.is_err(), "it did not wait for the letter");
         cluster.broker_up(1).unwrap();
         assert!(matches!(handed_over.await, Some(Arrival::Buried { input: Input::Live, offset: 0 })));
+    }
+
+    /// Its row tells of the lane it came in, and whoever still waits hears of it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_event_comes_back_from_a_tier_as_it_went_in() {
+        let topics = Topics::new("test");
+        let (_cluster, config, publisher) = kafka(&topics);
+        let consumer = reader(&config, &topics.events_retry(2));
+        for (lane, verdict_partition) in [(Lane::Live, Some(7)), (Lane::Backfill, None)] {
+            let call = Call { order_id: "a".into(), ..Call::blank(CallId::now(), 5) };
+            let event = Arc::new(ConversionEvent { call, lane, progress: None });
+            let key = event.order_key();
+            let progress = Progress { tier: 2, not_before: 9, forward_attempts: 3, forward_ms: 40, last_error: None };
+            let copy =
+                TierCopy { event: event.clone(), key: key.clone(), verdict_partition, progress: progress.clone() };
+            publisher.tier(0, copy, &Span::none()).await.unwrap();
+            let message = timeout(A_WHILE, consumer.recv()).await.unwrap().unwrap();
+            assert_eq!(message.key(), Some(key.as_str().as_bytes()));
+            let arrival = arrival(Input::Retry(2), &message, Reservation::free(), &publisher).await;
+            let Some(Arrival::Event(back)) = arrival else { panic!("{arrival:?}") };
+            let went = ConversionEvent { progress: Some(progress), ..Arc::unwrap_or_clone(event) };
+            assert_eq!((&*back.event, back.verdict_partition, &back.key), (&went, verdict_partition, &key));
+        }
     }
 }

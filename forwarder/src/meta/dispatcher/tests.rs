@@ -30,12 +30,31 @@ const TAKES: Duration = Duration::from_millis(200);
 #[derive(Clone, Default)]
 struct Model(Arc<Mutex<Heard>>);
 
+/// A request, as it came.
+struct Carried {
+    dataset: String,
+    clicks: Vec<String>,
+    at: Instant,
+    class: Class,
+    /// Whether its events count, answered or not.
+    counts: bool,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy)]
+enum Says {
+    Answers(Class),
+    /// Its events count, and the connection is reset before an answer.
+    CountsAndResets,
+    /// Its events count, and no answer comes.
+    CountsAndHangs,
+}
+
 #[derive(Default)]
 struct Heard {
-    /// Click ids of each request, with its dataset and the time of its start.
-    requests: Vec<(String, Vec<String>, Instant)>,
+    requests: Vec<Carried>,
     /// How often each click id is still to be answered in a way of its own.
-    script: BTreeMap<String, Vec<Class>>,
+    script: BTreeMap<String, Vec<Says>>,
     counted: BTreeMap<String, u32>,
     at_once: usize,
     most_at_once: usize,
@@ -48,27 +67,56 @@ impl Model {
 
     /// The next requests that carry this click id are answered so, in turn.
     fn script(&self, click: &str, classes: &[Class]) {
-        self.heard().script.insert(click.into(), classes.to_vec());
+        self.says(click, classes.iter().copied().map(Says::Answers));
+    }
+
+    fn says(&self, click: &str, turns: impl IntoIterator<Item = Says>) {
+        self.heard().script.insert(click.into(), turns.into_iter().collect());
     }
 
     fn sizes(&self) -> Vec<usize> {
-        self.heard().requests.iter().map(|(_, clicks, _)| clicks.len()).collect()
+        self.heard().requests.iter().map(|carried| carried.clicks.len()).collect()
     }
 }
 
 impl Heard {
-    fn class(&mut self, clicks: &[String]) -> Class {
+    fn says(&mut self, clicks: &[String]) -> Says {
         for click in clicks {
             match click.split('-').next() {
-                Some("bad") => return Class::BadClick,
-                Some("silent") => return Class::Unknown,
+                Some("bad") => return Says::Answers(Class::BadClick),
+                Some("silent") => return Says::Answers(Class::Unknown),
                 _ => {}
             }
             if let Some(script) = self.script.get_mut(click).filter(|script| !script.is_empty()) {
                 return script.remove(0);
             }
         }
-        Class::Accepted
+        Says::Answers(Class::Accepted)
+    }
+
+    /// The requests that carried an event.
+    fn carried(&self, click: &str) -> impl Iterator<Item = &Carried> {
+        self.requests.iter().filter(move |carried| carried.clicks.iter().any(|sent| sent == click))
+    }
+}
+
+impl Says {
+    fn class(self) -> Class {
+        match self {
+            Self::Answers(class) => class,
+            Self::CountsAndResets | Self::CountsAndHangs => Class::Unknown,
+        }
+    }
+
+    fn counts(self) -> bool {
+        !matches!(self, Self::Answers(class) if class != Class::Accepted)
+    }
+
+    fn takes(self) -> Duration {
+        match self {
+            Self::Answers(Class::Unknown) | Self::CountsAndHangs => SECOND * 15,
+            _ => TAKES,
+        }
     }
 }
 
@@ -77,23 +125,25 @@ impl Wire for Model {
         let clicks: Vec<_> = request.events.iter().map(|event| event.call.ctwa_clid.clone()).collect();
         Box::pin(async move {
             assert!(!clicks.contains(&"burst".to_owned()), "a fault of ours");
-            let class = {
+            let says = {
                 let mut heard = self.heard();
                 heard.at_once += 1;
                 heard.most_at_once = heard.most_at_once.max(heard.at_once);
-                heard.requests.push((request.key.dataset_id, clicks.clone(), Instant::now()));
-                heard.class(&clicks)
+                let says = heard.says(&clicks);
+                let dataset = request.key.dataset_id;
+                let (class, counts) = (says.class(), says.counts());
+                heard.requests.push(Carried { dataset, clicks: clicks.clone(), at: Instant::now(), class, counts });
+                says
             };
-            let takes = if class == Class::Unknown { SECOND * 15 } else { TAKES };
-            sleep(takes).await;
+            sleep(says.takes()).await;
             let mut heard = self.heard();
             heard.at_once -= 1;
-            if class == Class::Accepted {
+            if says.counts() {
                 for click in clicks {
                     *heard.counted.entry(click).or_default() += 1;
                 }
             }
-            answer(class, takes)
+            answer(says.class(), says.takes())
         })
     }
 }
@@ -289,7 +339,7 @@ async fn bad_events_are_found_and_the_good_ones_are_counted_once() {
     assert_eq!(heard.counted.len(), 996);
     assert!(heard.counted.values().all(|count| *count == 1));
     for click in clicks.iter().filter(|click| click.starts_with("bad")) {
-        assert!(heard.requests.iter().any(|(_, sent, _)| sent == std::slice::from_ref(click)), "{click} went alone");
+        assert!(heard.requests.iter().any(|carried| carried.clicks == [click.as_str()]), "{click} went alone");
     }
 }
 
@@ -301,7 +351,7 @@ async fn no_request_starts_after_an_intent_s_time() {
     let reports = world.many("narrow", (0..200).map(|at| format!("bad-{at}")));
     let reports = all(reports).await;
     assert!(reports.contains(&"rejected") && reports.contains(&"not_started"), "{reports:?}");
-    assert!(world.model.heard().requests.iter().all(|(_, _, at)| *at - start <= SECOND * 5));
+    assert!(world.model.heard().requests.iter().all(|carried| carried.at - start <= SECOND * 5));
     assert!(start.elapsed() < SECOND * 6);
 }
 
@@ -486,7 +536,7 @@ async fn live_events_go_before_a_backfill_s() {
     let live = world.send_in(Lane::Live, "narrow", "good-l");
     all(vec![first, backfill, live]).await;
     let heard = world.model.heard();
-    let order: Vec<_> = heard.requests.iter().map(|(_, clicks, _)| clicks[0].as_str()).collect();
+    let order: Vec<_> = heard.requests.iter().map(|carried| carried.clicks[0].as_str()).collect();
     assert_eq!(order, ["good", "good-l", "good-b"]);
 }
 
@@ -535,26 +585,58 @@ fn a_ticket_that_is_lost_reports_what_is_known() {
     assert_eq!(waiting.blocking_recv().unwrap().report, Report::NotStarted);
 }
 
-/// A random world: a tenth of the events is bad, and many requests fail in every way there is. Whatever happens, each
-/// event gets one report, and the report is true of what Meta counted.
+/// What is reported of an event is true of what Meta did.
+fn is_true(heard: &Heard, click: &str, settled: &Settled) {
+    let report = settled.report.as_str();
+    let requests = || heard.carried(click);
+    assert_eq!(settled.attempts, u32::try_from(requests().count()).unwrap(), "{click}: {settled:?}");
+    let answered = requests().filter(|carried| carried.class == Class::Accepted).count();
+    assert_eq!(answered, usize::from(report == "accepted"), "{click}: {settled:?}");
+    // The mark: of every event that an unanswered request carried, alone or in a batch, and of no other.
+    let unknown = requests().any(|carried| carried.class == Class::Unknown);
+    assert_eq!(settled.had_unknown, unknown, "{click}: {settled:?}");
+    assert!(unknown || report != "unknown", "{click}: {settled:?}");
+    let counted = requests().filter(|carried| carried.counts).count();
+    assert_eq!(heard.counted.get(click).copied().unwrap_or(0), u32::try_from(counted).unwrap(), "{click}");
+    let unmarked = usize::from(report == "accepted");
+    assert!(settled.had_unknown || counted == unmarked, "{click} counted {counted} times: {settled:?}");
+    if let Report::Rejected { answer } = &settled.report {
+        // A token's fault that only one request met convicts at most the lone event in it.
+        let lone = requests().any(|carried| carried.clicks.len() == 1);
+        assert!(lone && (answer.class == Class::Token || click.starts_with("bad")), "{click}: {settled:?}");
+        assert_eq!(settled.last_error, answer.error);
+    }
+}
+
+/// A random world: a tenth of the events is bad, and many requests fail in every way there is, those among them whose
+/// events Meta counted. Whatever happens, each event gets one report, and the report is true of what Meta did.
 #[tokio::test(start_paused = true)]
 async fn every_report_is_true() {
-    const FAILURES: [Class; 6] =
-        [Class::Transient, Class::NotSent, Class::Unknown, Class::Throttled, Class::Token, Class::Transient];
+    const FAILURES: [Says; 8] = [
+        Says::Answers(Class::Transient),
+        Says::Answers(Class::NotSent),
+        Says::Answers(Class::Unknown),
+        Says::Answers(Class::Throttled),
+        Says::Answers(Class::Token),
+        Says::Answers(Class::Transient),
+        Says::CountsAndResets,
+        Says::CountsAndHangs,
+    ];
     let mut seed = 11_u64;
     let mut random = |below: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     };
     let mut reported = BTreeMap::<&str, usize>::new();
+    let (mut marked_and_accepted, mut counted_twice) = (0, 0);
     for _ in 0..40 {
         let world = World::new();
         let mut events = Vec::new();
         for at in 0..random(300) {
             let click = if random(10) == 0 { format!("bad-{at}") } else { format!("good-{at}") };
             if random(40) == 0 {
-                let failure = FAILURES[usize::try_from(random(6)).unwrap()];
-                world.model.script(&click, &[failure]);
+                let failure = FAILURES[usize::try_from(random(8)).unwrap()];
+                world.model.says(&click, [failure]);
             }
             let lane = if random(2) == 0 { Lane::Live } else { Lane::Backfill };
             let Ok(permit) = world.dispatcher.admit("1", lane, 100) else { continue };
@@ -568,25 +650,21 @@ async fn every_report_is_true() {
         }
         for (click, report) in events {
             let settled = report.await.unwrap();
-            let report = settled.report.as_str();
-            *reported.entry(report).or_default() += 1;
-            let counted = world.model.heard().counted.get(&click).copied().unwrap_or(0);
-            assert_eq!(counted, u32::from(report == "accepted"), "{click}: {settled:?}");
-            let carried = world.model.heard().requests.iter().filter(|(_, sent, _)| sent.contains(&click)).count();
-            assert_eq!(settled.attempts, u32::try_from(carried).unwrap(), "{click}: {settled:?}");
-            assert!(settled.had_unknown || report != "unknown", "{click}: {settled:?}");
-            if let Report::Rejected { answer } = &settled.report {
-                // A token's fault that only one request met convicts at most the lone event in it.
-                let lone = world.model.heard().requests.iter().any(|(_, sent, _)| *sent == [click.as_str()]);
-                assert!(lone && (answer.class == Class::Token || click.starts_with("bad")), "{click}: {settled:?}");
-                assert_eq!(settled.last_error, answer.error);
-            }
+            let heard = world.model.heard();
+            is_true(&heard, &click, &settled);
+            *reported.entry(settled.report.as_str()).or_default() += 1;
+            marked_and_accepted += usize::from(settled.had_unknown && settled.report.as_str() == "accepted");
+            counted_twice += usize::from(heard.counted.get(&click).is_some_and(|times| *times > 1));
         }
         assert_eq!(world.dispatcher.held(), 0);
     }
     for report in ["accepted", "rejected", "unknown", "not_started"] {
         assert!(reported.contains_key(report), "{reported:?}");
     }
+    assert!(
+        marked_and_accepted > 0 && counted_twice > 0,
+        "what the mark is for happened: {marked_and_accepted}, {counted_twice}"
+    );
 }
 
 /// A good event in a refused batch has nothing to do with the error that the batch drew.
