@@ -32,7 +32,10 @@ pub(crate) fn digits(what: &str, id: &str) -> Result<(), Fault> {
 }
 
 /// The version stands in URLs: `v`, a number, a point, a number.
-pub(crate) fn graph_version(version: &str) -> Result<(), Fault> {
+///
+/// # Errors
+/// Where it does not look so.
+pub fn graph_version(version: &str) -> Result<(), Fault> {
     let number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts = version.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
     match parts {

@@ -2,13 +2,17 @@
 
 use std::{net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
-use directory::SecretKeySettings;
+use directory::{Fault, SecretKeySettings, rules::graph_version};
 use schemas::topics::TIERS;
 use url::Url;
-use worker::settings::{DedupWindow, KafkaSettings, LogSettings, Settings as WorkerSettings, SettingsFault, duration};
+use worker::settings::{
+    DedupWindow, HttpUrl, KafkaSettings, LogSettings, Settings as WorkerSettings, SettingsFault, duration,
+};
 
 use crate::tiers::Tiers;
 
+/// In an outage every event of a dataset goes round its tier this often, at most, and each time through Kafka.
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 /// Rule 12 of the ledger: a drain waits for the last answer, and ends within the 25 s that it is given.
 const LONGEST_META_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -29,10 +33,10 @@ pub struct Settings {
     #[arg(long, env = "CAPI_ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
     pub admin_listen: SocketAddr,
     /// Meta's Graph API
-    #[arg(long, env = "CAPI_META_URL", default_value = "https://graph.facebook.com", value_name = "URL")]
+    #[arg(long, env = "CAPI_META_URL", default_value = "https://graph.facebook.com", value_name = "URL", value_parser = HttpUrl)]
     pub meta_url: Url,
     /// Graph version for channels that name none
-    #[arg(long, env = "CAPI_META_VERSION", default_value = "v26.0", value_name = "VERSION")]
+    #[arg(long, env = "CAPI_META_VERSION", default_value = "v26.0", value_name = "VERSION", value_parser = version)]
     pub meta_version: String,
     /// How long Meta's answer to one request is waited for. The same for all forwarders of a deployment: an owner leaves
     /// alone for this long and 15 s more what an earlier owner had open
@@ -70,9 +74,6 @@ impl WorkerSettings for Settings {
         if let Err(fault) = self.secret_key.load() {
             faults.push(SettingsFault::new(fault.to_string()));
         }
-        if !matches!(self.meta_url.scheme(), "http" | "https") {
-            faults.push(SettingsFault::new("CAPI_META_URL must begin with https:// (or http:// for a stand-in)"));
-        }
         if !(Duration::from_millis(100)..=LONGEST_META_TIMEOUT).contains(&self.meta_timeout) {
             faults.push(SettingsFault::new(
                 "CAPI_META_TIMEOUT must be from 100ms to 15s: a drain waits 5 s longer than it, and has 25 s in all",
@@ -80,6 +81,11 @@ impl WorkerSettings for Settings {
         }
         faults
     }
+}
+
+/// A channel's own version is held to the same rule.
+fn version(text: &str) -> Result<String, Fault> {
+    graph_version(text).map(|()| text.to_owned())
 }
 
 /// The delays of the retry tiers.
@@ -94,8 +100,11 @@ impl FromStr for RetryDelays {
         let delays: [Duration; TIERS] = delays
             .try_into()
             .map_err(|given: Vec<_>| format!("{TIERS} delays are needed, {} are given", given.len()))?;
-        if delays.windows(2).any(|pair| pair[0] > pair[1]) {
-            return Err("the delays must rise".into());
+        if delays[0] < SHORTEST_RETRY {
+            return Err("the delays are 1s or longer: an event that cannot be sent goes through Kafka for each".into());
+        }
+        if delays.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err("the delays must rise: each is longer than the one before".into());
         }
         Ok(Self(Tiers::new(delays)))
     }
@@ -106,6 +115,44 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+
+    fn read(setting: &str, value: &str) -> Result<Settings, String> {
+        Settings::try_parse_from(["capi-forwarder", setting, value]).map_err(|fault| fault.to_string())
+    }
+
+    /// It would end in an address that Meta does not serve, or in another one's.
+    #[test]
+    fn a_version_looks_like_one_of_meta_s() {
+        assert_eq!(read("--meta-version", "v27.0").unwrap().meta_version, "v27.0");
+        for version in ["26", "latest", "", "v26", "v26.0/../x", "v26.0?x"] {
+            let told = read("--meta-version", version).unwrap_err();
+            assert!(told.contains("looks like v26.0"), "{told}");
+        }
+    }
+
+    #[test]
+    fn delays_rise_from_a_second_on() {
+        assert!(read("--retry-delays", "1s,2s,3s").is_ok());
+        for (delays, says) in [
+            ("0s,0s,0s", "1s or longer"),
+            ("999ms,1m,1h", "1s or longer"),
+            ("1m,1m,1h", "must rise"),
+            ("1m,1h,1h", "must rise"),
+            ("1h,10m,1m", "must rise"),
+            ("1m,10m", "3 delays are needed"),
+        ] {
+            let told = read("--retry-delays", delays).unwrap_err();
+            assert!(told.contains(says), "{told}");
+        }
+    }
+
+    #[test]
+    fn meta_s_address_holds_no_secret_and_none_is_repeated() {
+        for url in ["http://h/?access_token=SECRETtok", "http://u:SECRETtok@h", "graph.facebook.com/SECRETtok"] {
+            let told = read("--meta-url", url).unwrap_err();
+            assert!(told.contains("CAPI_META_URL: ") && !told.contains("SECRETtok"), "{told}");
+        }
+    }
 
     /// What is said of the time-out alone: no key is given here.
     fn faults(meta_timeout: &str) -> Vec<String> {

@@ -161,4 +161,25 @@ mod tests {
         drain(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())).await;
         assert_eq!(started.elapsed(), DRAIN_TIME);
     }
+
+    /// A byte every 200 ms, without end: always something within the time of one frame.
+    fn dribble() -> Body {
+        Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>("x")).then(|byte| async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            byte
+        }))
+    }
+
+    /// It has all of its time once, not each frame anew.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_dribbles_is_cut_when_its_time_is_over() {
+        let started = Instant::now();
+        let received = receive(dribble()).await;
+        assert_eq!(received.fault, Some(BodyFault::Incomplete("it took too long")));
+        assert_eq!(started.elapsed(), Duration::from_secs(30));
+        assert!(received.bytes.len() > 100, "it came all the time");
+        let started = Instant::now();
+        drain(dribble()).await;
+        assert_eq!(started.elapsed(), Duration::from_millis(250));
+    }
 }

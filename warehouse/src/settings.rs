@@ -1,9 +1,9 @@
 //! Where ClickHouse is, and who asks.
 
-use std::{ffi::OsStr, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use clap::{Arg, Command, Error, builder::TypedValueParser, error::ErrorKind};
 use url::Url;
+use worker::settings::HttpUrl;
 
 /// Where ClickHouse is.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,34 +21,6 @@ pub struct ClickHouseSettings {
     /// The user's password.
     #[arg(skip = Password::from_environment())]
     pub clickhouse_password: Password,
-}
-
-/// Reads a URL, and repeats none that it refuses: clap's own faults show the value, and with it a password that somebody
-/// wrote there.
-#[derive(Clone)]
-struct HttpUrl;
-
-impl TypedValueParser for HttpUrl {
-    type Value = Url;
-
-    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
-        let url = value.to_str().ok_or_else(|| "it is not text".to_owned()).and_then(http_url);
-        url.map_err(|fault| {
-            Error::raw(ErrorKind::ValueValidation, format!("CAPI_CLICKHOUSE_URL: {fault}\n")).with_cmd(command)
-        })
-    }
-}
-
-/// A password stands in the header of a request; in a URL it would reach logs.
-fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{error}; write it as http://host:8123"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("the URL starts with http:// or https://".into());
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return Err("the URL holds no user, password or query: these have settings of their own".into());
-    }
-    Ok(url)
 }
 
 /// A database name that stands in SQL as it is.

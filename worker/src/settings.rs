@@ -1,6 +1,8 @@
 //! Settings that workers share. A worker's own are a `clap` parser that flattens these in; all of it is checked before a
 //! port opens, and every fault is one sentence.
 
+mod http_url;
+
 use std::{
     fmt,
     net::SocketAddr,
@@ -14,6 +16,8 @@ use rdkafka::ClientConfig;
 use schemas::{Topics, WriteSchemas};
 
 use crate::properties;
+
+pub use http_url::HttpUrl;
 
 /// What is wrong with a setting, in one sentence that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

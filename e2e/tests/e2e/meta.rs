@@ -9,7 +9,7 @@ use e2e::{
     merchant::Merchant,
     wait,
 };
-use futures::future::try_join_all;
+use futures::{future::try_join_all, try_join};
 use serde_json::{Value, json};
 
 const INVALID: &str = "Messaging Event Invalid Ctwa Clid";
@@ -181,7 +181,21 @@ pub(crate) async fn throttles_and_transient_errors(deployment: &Deployment) -> a
         "sandbox-code2-x7",
     ];
     let tries = clicks.map(|click| ends_forwarded(deployment, click, false, 1));
-    try_join_all(tries).await.map(|_| ())
+    try_join!(try_join_all(tries), a_backfill_through_the_tiers(deployment)).map(|_| ())
+}
+
+/// Its last row tells of the lane and of the answer that it came with, however often it waited.
+async fn a_backfill_through_the_tiers(deployment: &Deployment) -> anyhow::Result<()> {
+    let merchant = Merchant::open(deployment).await?;
+    let answer = merchant.prefer("respond-async", &with_click("sandbox-code2-x7", "ORD-1")).await?;
+    answer.expect(202, "pending")?;
+    let row = deployment.analyst.final_row(answer.call).await?;
+    let columns = json!({
+        "conversion_status": "forwarded", "http_status": 202, "lane": "backfill", "possibly_duplicate": false,
+    });
+    expect(&row, &columns)?;
+    ensure!(row["forward_attempts"].as_i64().is_some_and(|attempts| attempts > 5), "it met no tier: {row}");
+    Ok(())
 }
 
 /// An unknown outcome is sent again and marked, whether or not Meta had counted it.

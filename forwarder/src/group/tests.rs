@@ -10,7 +10,7 @@ use rdkafka::{
 use super::*;
 
 /// It ends a hopeless wait.
-const A_WHILE: Duration = Duration::from_secs(30);
+const A_WHILE: Duration = Duration::from_mins(1);
 
 struct Member {
     cluster: MockCluster<'static, DefaultProducerContext>,
@@ -136,4 +136,18 @@ async fn the_group_s_no_refuses_a_tenure_and_nothing_else_does() {
         assert!(member.tenure.is_live(), "the answer alone decides here");
     });
     join_all(confirmed).await;
+}
+
+/// Each by itself: after the first of them the client goes on to another.
+#[test]
+fn every_no_of_the_group_is_one() {
+    use RDKafkaErrorCode::{
+        CoordinatorNotAvailable, Fatal, FencedInstanceId, IllegalGeneration, RebalanceInProgress, RequestTimedOut,
+        UnknownMemberId,
+    };
+    let refused = |code| refuses(&KafkaError::ConsumerCommit(code));
+    assert!(
+        [IllegalGeneration, UnknownMemberId, FencedInstanceId, RebalanceInProgress, Fatal].into_iter().all(refused)
+    );
+    assert!(![CoordinatorNotAvailable, RequestTimedOut].into_iter().any(refused));
 }

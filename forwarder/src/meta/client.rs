@@ -34,9 +34,9 @@ pub struct ClientSettings {
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientFault {
-    /// An address that no path can be added to.
-    #[error("Meta's address {0} must be http or https, without query and fragment")]
-    Url(Url),
+    /// An address that no path can be added to. It is not repeated: a secret may stand in it.
+    #[error("Meta's address must be http or https, without query and fragment")]
+    Url,
     /// No TLS, or no trusted certificates.
     #[error("no HTTP client: {0}")]
     Tls(#[from] reqwest::Error),
@@ -74,7 +74,7 @@ impl Client {
     pub fn new(settings: ClientSettings) -> Result<Self, ClientFault> {
         let ClientSettings { url, connect_timeout, timeout } = settings;
         if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
-            return Err(ClientFault::Url(url));
+            return Err(ClientFault::Url);
         }
         // The process may have chosen its provider already: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();

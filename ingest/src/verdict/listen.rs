@@ -121,7 +121,12 @@ fn any_of(partitions: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::mocking::MockCluster;
+    use rdkafka::{
+        mocking::MockCluster,
+        producer::{FutureProducer, FutureRecord},
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+    use schemas::{ConversionStatus, Outcome};
     use worker::health::Health;
 
     use super::*;
@@ -150,6 +155,33 @@ mod tests {
         until(|| !health.is_up()).await;
         cluster.broker_up(1).unwrap();
         until(|| health.is_up()).await;
+        stop.cancel();
+    }
+
+    /// Whoever waits from the moment that a place is taken is heard, also where Kafka is slow to say where the end is: asked
+    /// only after that, it would name the place behind the verdict.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_verdict_right_after_the_place_was_taken_is_not_passed_over() {
+        use RDKafkaRespErr::{RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NO_ERROR};
+        let (cluster, topics) = (MockCluster::new(1).unwrap(), Topics::new("test"));
+        cluster.create_topic(&topics.verdicts(), 1, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let producer: FutureProducer = config.create().unwrap();
+        // The two questions of a place are answered; who asks anew waits for a moment.
+        let answers = [[RD_KAFKA_RESP_ERR_NO_ERROR; 2], [RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; 2]].concat();
+        cluster.request_errors(RDKafkaApiKey::ListOffsets, &answers);
+        let listener = Listener::place(&config, &topics, 1).await.unwrap();
+        let (waiters, call_id) = (Arc::new(Waiters::default()), CallId::now());
+        let mut waiter = waiters.register(call_id);
+        let verdict = Verdict { call_id, outcome: Outcome::new(200, ConversionStatus::Forwarded) };
+        let (topic, payload) = (topics.verdicts(), verdict.encode());
+        let message = FutureRecord::<(), _>::to(&topic).partition(0).payload(&payload);
+        producer.send(message, None).await.unwrap();
+        let (stop, health) = (CancellationToken::new(), Health::default().dependency("verdicts"));
+        listener.run(waiters, health, stop.clone(), &Vital::default()).unwrap();
+        let heard = tokio::time::timeout(Duration::from_mins(1), waiter.verdict()).await;
+        assert!(heard.expect("it was passed over").is_some());
         stop.cancel();
     }
 

@@ -44,14 +44,9 @@ impl Waiters {
         metrics::verdict(waiting.is_some_and(|caller| caller.send(verdict.outcome).is_ok()));
     }
 
-    /// How many callers wait.
-    pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
-    }
-
-    /// Whether nobody waits.
+    /// Whether nobody waits: a call that is over leaves nothing behind.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.shards.iter().all(|shard| lock(shard).is_empty())
     }
 
     fn shard(&self, call_id: CallId) -> MutexGuard<'_, HashMap<CallId, oneshot::Sender<Outcome>>> {

@@ -231,7 +231,7 @@ fn a_dataset_s_address_is_encoded_and_keeps_the_base() {
     assert_eq!(client.endpoint("v26.0", "7/../8?x").as_str(), "http://127.0.0.1:1/graph/v26.0/7%2F..%2F8%3Fx/events");
     for bad in ["ftp://127.0.0.1", "http://127.0.0.1/?q", "mailto:a"] {
         let settings = ClientSettings { url: Url::parse(bad).unwrap(), ..settings.clone() };
-        assert!(matches!(Client::new(settings), Err(ClientFault::Url(_))), "{bad}");
+        assert!(matches!(Client::new(settings), Err(ClientFault::Url)), "{bad}");
     }
 }
 
