@@ -81,7 +81,8 @@ impl Task {
             let wake = self.wake();
             tokio::select! {
                 _ = self.jobs.recv_many(&mut arrived, 1024) => {
-                    arrived.drain(..).for_each(|ticket| self.queue.push(ticket));
+                    let now = Instant::now();
+                    arrived.drain(..).for_each(|ticket| self.queue.push(ticket, now));
                 }
                 Some(ended) = self.requests.join_next() => match ended {
                     Ok((batch, answer)) => self.answered(batch, answer),
@@ -110,7 +111,9 @@ impl Task {
         // One tick after the deadline: at the deadline itself a request may still start.
         let tick = Duration::from_millis(1);
         let deadline = self.queue.first_deadline().map(|first| (first + tick).max(self.swept + GRAIN));
-        let next = [opens, deadline, self.queue.next_retry()].into_iter().flatten().min();
+        // Once they have waited enough, only a slot is missing.
+        let company = self.queue.company_until().filter(|until| *until > now);
+        let next = [opens, deadline, self.queue.next_retry(), company].into_iter().flatten().min();
         next.map_or(now + SWEEP, |next| next.clamp(now, now + SWEEP))
     }
 
@@ -126,14 +129,16 @@ impl Task {
         self.swept = now;
         let earliest = closed.map_or(now, |(until, _)| until);
         let closed = closed.map(|(until, class)| (class, until - now));
-        for ticket in self.queue.take_out(|ticket| !ticket.may_start(earliest)) {
+        for ticket in self.queue.take_out(now, |ticket| !ticket.may_start(earliest)) {
             ticket.give_up(closed);
         }
     }
 
     fn may_start_more(&mut self) -> bool {
-        let slots = self.dataset.gate().slots(Instant::now(), self.concurrency.limit());
-        self.requests.len() < slots && self.queue.has_work()
+        let now = Instant::now();
+        let slots = self.dataset.gate().slots(now, self.concurrency.limit());
+        let size = self.refusals.batch_size(now);
+        self.requests.len() < slots && self.queue.has_work(size, self.requests.is_empty(), now)
     }
 
     /// Starts as many requests as may be under way. `slot` is one of the process's that was waited for.
@@ -145,15 +150,15 @@ impl Task {
         }
     }
 
-    /// Takes everything that waits, as far as one request holds it: no lingering, and a lone event leaves at once. Gives
-    /// the slot back where nothing is left to send.
+    /// Takes everything that waits, as far as one request holds it: a live event never waits for company, and a lone one
+    /// of a backfill leaves at once too. Gives the slot back where nothing is left to send.
     fn start_one(&mut self, slot: Slot) -> Option<Slot> {
         let now = Instant::now();
         let size = self.refusals.batch_size(now);
-        let Some(batch) = self.queue.next(size) else { return Some(slot) };
+        let Some(batch) = self.queue.next(size, self.requests.is_empty(), now) else { return Some(slot) };
         let now_ms = (self.shared.limits.clock)();
         let Prepared { request, back } = prepare(batch, &self.dataset.key, &*self.shared.channels, now, now_ms);
-        self.queue.push_back_in_front(back);
+        self.queue.push_back_in_front(back, now);
         let Some((request, mut batch, channel)) = request else { return Some(slot) };
         let most = channel.route.max_concurrency.unwrap_or(self.shared.limits.dataset_requests);
         self.concurrency.set_most(most.min(self.shared.slots.of_one_dataset()));
@@ -240,7 +245,7 @@ impl Task {
         if let Some(next) = rejection.next {
             self.queue.push_due(next);
         }
-        self.queue.push_back_in_front(rejection.released);
+        self.queue.push_back_in_front(rejection.released, now);
     }
 
     /// A quick retry, as long as there are some left; otherwise the events go, with what is known of them. One whose time
@@ -253,7 +258,7 @@ impl Task {
             return;
         }
         let released = batch.dissolve();
-        self.queue.push_back_in_front(released);
+        self.queue.push_back_in_front(released, now);
         for ticket in batch.events {
             ticket.give_up(closed.map(|(until, class)| (class, until - now)));
         }

@@ -1,11 +1,16 @@
 //! What waits at one dataset: parts of searches first, since their time is shorter, and live events before a backfill's.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use schemas::Lane;
 use tokio::time::Instant;
 
 use super::{batch::Batch, ticket::Ticket};
+
+/// How long a backfill's events wait for company while another request of their dataset is under way: about as long as
+/// Meta takes for one. Nobody waits for them, and a request costs Meta and us far more than one more event in it. Where
+/// some are bad it counts double: a batch below its best size tells less of its events for the same request.
+const COMPANY: Duration = Duration::from_millis(200);
 
 /// Two lanes, each with batches that are due and events of which nothing is known.
 #[derive(Debug, Default)]
@@ -22,20 +27,26 @@ pub(super) struct Queue {
 struct Waiting {
     due: VecDeque<Batch<Ticket>>,
     fresh: VecDeque<Ticket>,
+    /// When `fresh` began to wait for its next batch.
+    since: Option<Instant>,
 }
 
 impl Queue {
     /// An event at the end of its lane.
-    pub(super) fn push(&mut self, ticket: Ticket) {
+    pub(super) fn push(&mut self, ticket: Ticket, now: Instant) {
         self.note(ticket.start_by());
-        self.lane(ticket.lane()).fresh.push_back(ticket);
+        let lane = self.lane(ticket.lane());
+        lane.fresh.push_back(ticket);
+        lane.since.get_or_insert(now);
     }
 
     /// Events that were at the front before, in their order.
-    pub(super) fn push_back_in_front(&mut self, tickets: Vec<Ticket>) {
+    pub(super) fn push_back_in_front(&mut self, tickets: Vec<Ticket>, now: Instant) {
         for ticket in tickets.into_iter().rev() {
             self.note(ticket.start_by());
-            self.lane(ticket.lane()).fresh.push_front(ticket);
+            let lane = self.lane(ticket.lane());
+            lane.fresh.push_front(ticket);
+            lane.since.get_or_insert(now);
         }
     }
 
@@ -66,24 +77,34 @@ impl Queue {
         }
     }
 
-    /// What to send next: a batch of one lane, of at most `size` events where nothing is known of them.
-    pub(super) fn next(&mut self, size: usize) -> Option<Batch<Ticket>> {
-        [&mut self.live, &mut self.backfill].into_iter().find_map(|lane| {
-            lane.due.pop_front().or_else(|| {
-                let events: Vec<_> = lane.fresh.drain(..size.min(lane.fresh.len())).collect();
-                (!events.is_empty()).then(|| Batch::fresh(events))
-            })
-        })
+    /// What to send next: a batch of one lane, of at most `size` events where nothing is known of them. `alone` is whether
+    /// no request of the dataset is under way: a backfill's events wait for company where one is.
+    pub(super) fn next(&mut self, size: usize, alone: bool, now: Instant) -> Option<Batch<Ticket>> {
+        if let Some(batch) = self.live.due.pop_front() {
+            return Some(batch);
+        }
+        if !self.live.fresh.is_empty() {
+            return Some(self.live.take(size, now));
+        }
+        let due = self.backfill.due.pop_front();
+        due.or_else(|| self.backfill.leaves(size, alone, now).then(|| self.backfill.take(size, now)))
     }
 
-    /// Whether something could be sent now.
-    pub(super) fn has_work(&self) -> bool {
-        [&self.live, &self.backfill].iter().any(|lane| !lane.due.is_empty() || !lane.fresh.is_empty())
+    /// Whether something is to be sent now.
+    pub(super) fn has_work(&self, size: usize, alone: bool, now: Instant) -> bool {
+        let known = [&self.live, &self.backfill].iter().any(|lane| !lane.due.is_empty());
+        known || !self.live.fresh.is_empty() || self.backfill.leaves(size, alone, now)
+    }
+
+    /// When the backfill's events have waited for company long enough.
+    pub(super) fn company_until(&self) -> Option<Instant> {
+        self.backfill.since.map(|since| since + COMPANY)
     }
 
     /// Whether nothing waits at all.
     pub(super) fn is_empty(&self) -> bool {
-        !self.has_work() && self.later.is_empty()
+        [&self.live, &self.backfill].iter().all(|lane| lane.due.is_empty() && lane.fresh.is_empty())
+            && self.later.is_empty()
     }
 
     /// When the next quick retry is due.
@@ -98,11 +119,13 @@ impl Queue {
 
     /// Takes out every event that `is_over`. A batch that loses one is no longer what its answer was to be about: what is
     /// left of it is as good as fresh.
-    pub(super) fn take_out(&mut self, is_over: impl Fn(&Ticket) -> bool) -> Vec<Ticket> {
+    pub(super) fn take_out(&mut self, now: Instant, is_over: impl Fn(&Ticket) -> bool) -> Vec<Ticket> {
         let mut over = Vec::new();
         let mut fresh = Vec::new();
         self.first_deadline = None;
         let mut lanes = std::mem::take(self);
+        // To be looked through is no reason to wait for longer.
+        let since = lanes.backfill.since.unwrap_or(now);
         let later = std::mem::take(&mut lanes.later).into_iter().map(|(at, batch)| (Some(at), batch));
         let due = lanes.live.due.drain(..).chain(lanes.backfill.due.drain(..)).map(|batch| (None, batch));
         for (at, batch) in due.chain(later) {
@@ -115,7 +138,7 @@ impl Queue {
         fresh.extend(lanes.live.fresh);
         fresh.extend(lanes.backfill.fresh);
         for ticket in fresh {
-            if is_over(&ticket) { over.push(ticket) } else { self.push(ticket) }
+            if is_over(&ticket) { over.push(ticket) } else { self.push(ticket, since) }
         }
         over
     }
@@ -135,5 +158,19 @@ impl Queue {
         if let Some(first) = batch.all().map(Ticket::start_by).min() {
             self.note(first);
         }
+    }
+}
+
+impl Waiting {
+    /// Whether a batch of these events is to leave: it is full, or nothing else is under way, or they have waited enough.
+    fn leaves(&self, size: usize, alone: bool, now: Instant) -> bool {
+        let waited = self.since.is_some_and(|since| now >= since + COMPANY);
+        self.fresh.len() >= size || (!self.fresh.is_empty() && (alone || waited))
+    }
+
+    fn take(&mut self, size: usize, now: Instant) -> Batch<Ticket> {
+        let batch = Batch::fresh(self.fresh.drain(..size.min(self.fresh.len())).collect());
+        self.since = (!self.fresh.is_empty()).then_some(now);
+        batch
     }
 }
