@@ -1,22 +1,50 @@
 //! The forwarder's metrics. Labels are bounded: inputs, statuses, reasons, effects; never a business or a dataset.
+//!
+//! What counts every event is looked up once: by its name and labels it takes longer than the counting.
 
-use metrics::{counter, gauge, histogram};
-use schemas::CallRecord;
+use std::{sync::LazyLock, time::Duration};
+
+use metrics::{Counter, Histogram, counter, gauge, histogram};
+use schemas::{CallRecord, ConversionStatus, Lane};
 
 use crate::{inputs::Input, ledger::Effect};
+
+const RECEIVED: &str = "capi_forwarder_events_received_total";
+const SETTLED: &str = "capi_forwarder_settled_total";
+const OUTCOME: &str = "capi_forwarder_outcome_seconds";
+const LEDGER_READ: &str = "capi_forwarder_ledger_records_total";
+
+/// The metrics of every event.
+static EVERY_EVENT: LazyLock<EveryEvent> = LazyLock::new(|| EveryEvent {
+    live: counter!(RECEIVED, "input" => Input::Live.as_str()),
+    backfill: counter!(RECEIVED, "input" => Input::Backfill.as_str()),
+    counts: counter!(LEDGER_READ, "effect" => "counts"),
+    forwarded: counter!(SETTLED, "status" => "forwarded", "reason" => "none"),
+    outcome_live: histogram!(OUTCOME, "lane" => Lane::Live.as_str()),
+    outcome_backfill: histogram!(OUTCOME, "lane" => Lane::Backfill.as_str()),
+});
+
+struct EveryEvent {
+    live: Counter,
+    backfill: Counter,
+    counts: Counter,
+    forwarded: Counter,
+    outcome_live: Histogram,
+    outcome_backfill: Histogram,
+}
 
 /// Help texts, for `/metrics`; and what alerts watch begins at zero: a counter that appears with its first count shows
 /// Prometheus no increase.
 pub fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     begin();
-    describe_counter!("capi_forwarder_events_received_total", "Events read, by input.");
-    describe_counter!("capi_forwarder_settled_total", "Events with a final outcome, by status and reason.");
-    describe_histogram!("capi_forwarder_outcome_seconds", "Receipt of the call to its final outcome, by lane.");
+    describe_counter!(RECEIVED, "Events read, by input.");
+    describe_counter!(SETTLED, "Events with a final outcome, by status and reason.");
+    describe_histogram!(OUTCOME, "Receipt of the call to its final outcome, by lane.");
     describe_counter!("capi_forwarder_delayed_total", "Events that went to a delay tier, by tier.");
     describe_counter!("capi_forwarder_over_share_total", "Events that were over their dataset's share.");
     describe_counter!("capi_forwarder_dead_letters_total", "Messages that could not be read.");
-    describe_counter!("capi_forwarder_ledger_records_total", "Ledger records read, by effect.");
+    describe_counter!(LEDGER_READ, "Ledger records read, by effect.");
     describe_counter!("capi_forwarder_ledger_unreadable_total", "Ledger records that could not be read.");
     describe_counter!("capi_forwarder_ledger_repairs_total", "States written after a void record.");
     describe_counter!("capi_forwarder_rebalances_total", "Assignments received from the group.");
@@ -34,20 +62,20 @@ pub fn describe() {
 
 fn begin() {
     for input in [Input::Live, Input::Backfill, Input::Retry(1)] {
-        counter!("capi_forwarder_events_received_total", "input" => input.as_str()).increment(0);
+        counter!(RECEIVED, "input" => input.as_str()).increment(0);
         lag(input, 0);
     }
     for (status, reason) in [("forwarded", "none"), ("duplicate", "none"), ("rejected", "META_REJECTED")] {
-        counter!("capi_forwarder_settled_total", "status" => status, "reason" => reason).increment(0);
+        counter!(SETTLED, "status" => status, "reason" => reason).increment(0);
     }
     for reason in ["META_DROPPED", "EVENT_TOO_OLD", "WHATSAPP_CHANNEL_NOT_CONFIGURED"] {
-        counter!("capi_forwarder_settled_total", "status" => "rejected", "reason" => reason).increment(0);
+        counter!(SETTLED, "status" => "rejected", "reason" => reason).increment(0);
     }
     for tier in 1..=3 {
         counter!("capi_forwarder_delayed_total", "tier" => tier.to_string()).increment(0);
     }
     for effect in ["counts", "void"] {
-        counter!("capi_forwarder_ledger_records_total", "effect" => effect).increment(0);
+        counter!(LEDGER_READ, "effect" => effect).increment(0);
     }
     for name in [
         "capi_forwarder_over_share_total",
@@ -67,19 +95,32 @@ fn begin() {
 
 /// An event was read.
 pub fn event_received(input: Input) {
-    counter!("capi_forwarder_events_received_total", "input" => input.as_str()).increment(1);
+    match input {
+        Input::Live => EVERY_EVENT.live.increment(1),
+        Input::Backfill => EVERY_EVENT.backfill.increment(1),
+        Input::Retry(_) => counter!(RECEIVED, "input" => input.as_str()).increment(1),
+    }
 }
 
 /// An event has a final outcome.
 pub fn settled(record: &CallRecord) {
     let outcome = &record.outcome;
-    let reason = outcome.reason.map_or("none", schemas::Reason::as_str);
-    let status = outcome.conversion_status.as_str();
-    counter!("capi_forwarder_settled_total", "status" => status, "reason" => reason).increment(1);
-    let lane = record.lane.map_or("none", schemas::Lane::as_str);
-    let seconds = std::time::Duration::from_millis(outcome.total_ms.unsigned_abs());
-    histogram!("capi_forwarder_outcome_seconds", "lane" => lane).record(seconds);
-    counter!("capi_forwarder_possibly_duplicate_total").increment(outcome.possibly_duplicate.into());
+    match (outcome.conversion_status, outcome.reason) {
+        (ConversionStatus::Forwarded, None) => EVERY_EVENT.forwarded.increment(1),
+        (status, reason) => {
+            let reason = reason.map_or("none", schemas::Reason::as_str);
+            counter!(SETTLED, "status" => status.as_str(), "reason" => reason).increment(1);
+        }
+    }
+    let seconds = Duration::from_millis(outcome.total_ms.unsigned_abs());
+    match record.lane {
+        Some(Lane::Live) => EVERY_EVENT.outcome_live.record(seconds),
+        Some(Lane::Backfill) => EVERY_EVENT.outcome_backfill.record(seconds),
+        None => histogram!(OUTCOME, "lane" => "none").record(seconds),
+    }
+    if outcome.possibly_duplicate {
+        counter!("capi_forwarder_possibly_duplicate_total").increment(1);
+    }
 }
 
 /// An event went to a tier.
@@ -105,11 +146,10 @@ pub fn buried() {
 
 /// A ledger record was read.
 pub fn ledger_read(effect: Effect) {
-    let effect = match effect {
-        Effect::Counts => "counts",
-        Effect::Void => "void",
-    };
-    counter!("capi_forwarder_ledger_records_total", "effect" => effect).increment(1);
+    match effect {
+        Effect::Counts => EVERY_EVENT.counts.increment(1),
+        Effect::Void => counter!(LEDGER_READ, "effect" => "void").increment(1),
+    }
 }
 
 /// A ledger record could not be read.
