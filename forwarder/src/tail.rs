@@ -29,7 +29,7 @@ use worker::{
 use crate::owner::kafka::ReadsLedger;
 
 /// Records that may be read ahead of the fold.
-const READ_AHEAD: usize = 4096;
+const READ_AHEAD: usize = 512;
 /// How long one poll waits: the longest a command waits for the thread.
 const POLL: Duration = Duration::from_millis(10);
 /// How long one try to fetch a record by its offset may take.
@@ -141,7 +141,9 @@ fn reader_config(config: &ClientConfig, topics: &Topics) -> ClientConfig {
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "50")
         .set("fetch.queue.backoff.ms", "5")
-        .set("queued.max.messages.kbytes", "8192")
+        // What is read ahead is memory that a restore leaves behind: this much keeps the fold busy.
+        .set("queued.max.messages.kbytes", "2048")
+        .set("fetch.message.max.bytes", "262144")
         .set("statistics.interval.ms", LOOK_EVERY_MS);
     config
 }

@@ -128,6 +128,18 @@ mod tests {
         OrderHash::of(&[order])
     }
 
+    /// The README's sizing rests on it. The index doubles, and so the worst moment is just after that.
+    #[test]
+    fn an_order_takes_64_bytes_at_most() {
+        let mut orders = ClosedOrders::default();
+        for number in 0..100_000_u32 {
+            let closed = Closed { call: [1; 16], offset: i64::from(number), at: number };
+            orders.insert(OrderHash::of(&number.to_be_bytes()), closed);
+            let bytes = orders.entries.capacity() * size_of::<Entry>() + orders.index.allocation_size();
+            assert!(number < 1000 || bytes <= 64 * orders.len(), "{bytes} bytes for {} orders", orders.len());
+        }
+    }
+
     proptest! {
         #[test]
         fn closed_orders_agree_with_a_simple_map(steps in vec(step(), 0..200)) {
