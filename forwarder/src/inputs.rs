@@ -287,7 +287,7 @@ mod tests {
         config.set("bootstrap.servers", cluster.bootstrap_servers()).set("reconnect.backoff.max.ms", "100");
         let health = Health::default().dependency("kafka");
         let producer = Producer::new(config.clone(), Duration::ZERO, Patience::Endless, health).unwrap();
-        let publisher = Publisher::new(producer, topics.clone(), 1, CancellationToken::new(), Vital::default());
+        let publisher = Publisher::new(producer, topics.clone(), 1, CancellationToken::new(), &Vital::default());
         (cluster, config, publisher)
     }
 

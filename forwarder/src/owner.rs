@@ -14,18 +14,16 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
+// Orders are hashes already, and no outsider chooses a token or an offset: nothing here is to be defended by a slow hash.
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use schemas::{OrderHash, ledger::Accepted};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use worker::vital::Vital;
@@ -111,8 +109,6 @@ pub enum Mail {
     Confirmed(Arc<Tenure>, i64, Confirmation),
     /// A credit was fetched again, with Meta's answer where it is still there.
     Reread(Token, Option<Accepted>),
-    /// What an event ended with is in Kafka.
-    Settled(Token),
 }
 
 /// A void record that is the last of its key: the owner writes the order's state after it (rule 6 of the ledger).
@@ -158,6 +154,8 @@ pub struct Owner {
     repairing: HashMap<OrderHash, (i64, i64)>,
     /// What the dispatcher will say of each event that it has.
     reports: FuturesUnordered<BoxFuture<'static, (Token, Option<Settled>)>>,
+    /// What each event that ended is settled with, on its way to Kafka; `None` where that never lands.
+    settling: FuturesUnordered<BoxFuture<'static, Option<Token>>>,
     /// The partition of the orders topic, while it is followed.
     log: Option<mpsc::Receiver<LedgerRead>>,
     /// Events, while they are taken.
@@ -196,6 +194,7 @@ impl Owner {
             void: HashMap::new(),
             repairing: HashMap::new(),
             reports: FuturesUnordered::new(),
+            settling: FuturesUnordered::new(),
             log: None,
             arrivals: None,
             reading: None,
@@ -211,14 +210,20 @@ impl Owner {
     }
 
     async fn run(mut self) {
+        // Kept from round to round: to set a timer anew takes longer than most of what happens in one.
+        let mut alarm = pin!(sleep_until(self.wake_at()));
         loop {
             let wake_at = self.wake_at();
+            if alarm.deadline() != wake_at {
+                alarm.as_mut().reset(wake_at);
+            }
             tokio::select! {
                 Some(read) = next_read(&mut self.log) => self.read(read),
                 Some(mail) = self.mail.1.recv() => self.open(mail),
                 Some(arrival) = next_arrival(&mut self.arrivals) => self.arrived(arrival),
                 Some((token, settled)) = self.reports.next() => self.reported(token, settled),
-                () = tokio::time::sleep_until(wake_at) => self.woken(),
+                Some(Some(token)) = self.settling.next() => self.settled(token),
+                () = &mut alarm => self.woken(),
             }
             if self.hands.is_empty() {
                 self.nothing_in_hand();
@@ -237,7 +242,6 @@ impl Owner {
             Mail::Drain(drained) => self.drain(drained),
             Mail::Confirmed(tenure, epoch, confirmation) => self.confirmed(&tenure, epoch, confirmation),
             Mail::Reread(token, accepted) => self.reread(token, accepted),
-            Mail::Settled(token) => self.settled(token),
         }
     }
 

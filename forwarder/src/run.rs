@@ -75,7 +75,7 @@ async fn prepare(settings: &Settings, worker: &Worker) -> anyhow::Result<Prepare
 
     let halt = CancellationToken::new();
     let producer = Producer::new(config.clone(), Duration::ZERO, Patience::Endless, kafka)?;
-    let publisher = Publisher::new(producer, names.clone(), map.per_order, halt.clone(), worker.vital.clone());
+    let publisher = Publisher::new(producer, names.clone(), map.per_order, halt.clone(), &worker.vital);
     let dispatcher = dispatcher(settings, view, worker.vital.clone())?;
     let (group, changes) = Group::join(config.clone(), &names, settings.instance.as_deref())?;
     let shop = Workshop {

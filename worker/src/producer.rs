@@ -72,6 +72,36 @@ pub enum ProduceError {
     Fatal(KafkaError),
 }
 
+/// What became of a message that was offered to the local queue.
+pub enum Offered<'a> {
+    /// The queue has it.
+    Taken(Taken),
+    /// There is no room now: here it is again, and what the client says.
+    Full(Outgoing<'a>, KafkaError),
+    /// It would be refused again.
+    Failed(ProduceError),
+}
+
+/// A message that the local queue has, on its way whether or not it is waited for.
+pub struct Taken {
+    delivery: DeliveryFuture,
+    producer: Producer,
+}
+
+impl Taken {
+    /// Waits until all in-sync replicas have it.
+    ///
+    /// # Errors
+    /// Where it was not acknowledged, within the producer's patience.
+    pub async fn landed(self) -> Result<Delivered, ProduceError> {
+        match self.delivery.await {
+            Ok(Ok(delivery)) => Ok(Delivered { partition: delivery.partition, offset: delivery.offset }),
+            Ok(Err((error, _message))) => Err(self.producer.failure(error)),
+            Err(_gone) => Err(ProduceError::Unknown(KafkaError::Canceled)),
+        }
+    }
+}
+
 /// An idempotent producer that waits for all in-sync replicas.
 #[derive(Clone)]
 pub struct Producer {
@@ -115,31 +145,30 @@ impl Producer {
     ///
     /// # Errors
     /// Where it was not acknowledged, within the producer's patience.
-    pub async fn send(&self, message: Outgoing<'_>) -> Result<Delivered, ProduceError> {
-        let delivery = self.enqueue(message).await?;
-        match delivery.await {
-            Ok(Ok(delivery)) => Ok(Delivered { partition: delivery.partition, offset: delivery.offset }),
-            Ok(Err((error, _message))) => Err(self.failure(error)),
-            Err(_gone) => Err(ProduceError::Unknown(KafkaError::Canceled)),
+    pub async fn send(&self, mut message: Outgoing<'_>) -> Result<Delivered, ProduceError> {
+        let began = Instant::now();
+        loop {
+            match self.offer(message) {
+                Offered::Taken(taken) => return taken.landed().await,
+                Offered::Full(again, _) if self.has_patience(began) => message = again,
+                Offered::Full(_, error) => return Err(self.failure(error)),
+                Offered::Failed(error) => return Err(error),
+            }
+            sleep(QUEUE_FULL_PAUSE).await;
         }
     }
 
-    async fn enqueue(&self, message: Outgoing<'_>) -> Result<DeliveryFuture, ProduceError> {
-        let began = Instant::now();
-        let mut record = FutureRecord::to(message.topic)
-            .partition(message.partition)
-            .key(message.key)
-            .payload(message.payload)
-            .headers(message.headers);
-        loop {
-            match self.inner.send_result(record) {
-                Ok(delivery) => return Ok(delivery),
-                Err((error, again)) if queue_full(&error) && self.has_patience(began) => {
-                    record = again;
-                    sleep(QUEUE_FULL_PAUSE).await;
-                }
-                Err((error, _)) => return Err(self.failure(error)),
+    /// Offers a message to the local queue, and waits for nothing.
+    pub fn offer<'a>(&self, message: Outgoing<'a>) -> Offered<'a> {
+        let Outgoing { topic, partition, key, payload, headers } = message;
+        let record = FutureRecord::to(topic).partition(partition).key(key).payload(payload).headers(headers);
+        match self.inner.send_result(record) {
+            Ok(delivery) => Offered::Taken(Taken { delivery, producer: self.clone() }),
+            Err((error, again)) if queue_full(&error) => {
+                let headers = again.headers.unwrap_or_default();
+                Offered::Full(Outgoing { topic, partition, key, payload, headers }, error)
             }
+            Err((error, _)) => Offered::Failed(self.failure(error)),
         }
     }
 

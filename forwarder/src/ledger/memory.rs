@@ -1,8 +1,7 @@
 //! What is known of each order, in few bytes: of ten million orders nearly all are credited and closed, and need a
 //! call, a time and an offset each. The others, with an open intent or a list, are kept whole.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use schemas::{
     CallId, OrderHash,
     ledger::{Acceptance, Listed, OpenIntent},

@@ -95,7 +95,7 @@ impl Owner {
             at: clock::now_ms(),
         };
         self.role = Role::Claiming { tenure, claim: claim.claim_id };
-        self.shop.publisher.ledger(self.partition, CLAIM_KEY.into(), &LedgerRecord::Claim(claim));
+        self.shop.publisher.ledger(self.partition, CLAIM_KEY.as_bytes(), &LedgerRecord::Claim(claim));
     }
 
     /// A claim was read: the own one restores the ledger and asks the group, a newer one stops everything until the

@@ -95,7 +95,7 @@ impl Owner {
         let intent = Intent { epoch, call: hand.call(), overrides, listed: listed.clone(), at: clock::now_ms() };
         hand.stage = Stage::Intended { epoch, listed, permit };
         self.at_work.insert(hand.order, token);
-        let key = hand.arrived.key.as_str().as_bytes().to_vec();
+        let key = hand.arrived.key.as_str().as_bytes();
         self.shop.publisher.ledger(self.partition, key, &LedgerRecord::Intent(intent));
     }
 

@@ -16,20 +16,22 @@ use crate::{
     tenure::Tenure,
 };
 
-/// Writes; each future ends when all in-sync replicas have the message.
+/// Ends when all in-sync replicas have the message.
+pub type Landing = BoxFuture<'static, Result<(), Broken>>;
+
+/// Writes. A message is on its way once the method returns, or as soon as there is room for it.
 pub trait Writes: Send + Sync {
     /// A record of the order ledger, without waiting: whether it counts is seen when it is read back.
-    fn ledger(&self, partition: i32, key: Vec<u8>, record: &LedgerRecord);
+    fn ledger(&self, partition: i32, key: &[u8], record: &LedgerRecord);
 
     /// A row to be recorded.
-    fn record<'a>(&'a self, record: &'a CallRecord, span: &'a Span) -> BoxFuture<'a, Result<(), Broken>>;
+    fn record(&self, record: &CallRecord, span: &Span) -> Landing;
 
     /// A verdict, to the partition on which somebody waits.
-    fn verdict<'a>(&'a self, partition: i32, verdict: &'a Verdict, span: &'a Span)
-    -> BoxFuture<'a, Result<(), Broken>>;
+    fn verdict(&self, partition: i32, verdict: &Verdict, span: &Span) -> Landing;
 
     /// The copy of an event that waits in a tier, in the partition of its order.
-    fn tier<'a>(&'a self, partition: i32, copy: TierCopy, span: &'a Span) -> BoxFuture<'a, Result<(), Broken>>;
+    fn tier(&self, partition: i32, copy: TierCopy, span: &Span) -> Landing;
 }
 
 /// Reads the order ledger.

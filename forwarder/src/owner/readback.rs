@@ -140,7 +140,7 @@ impl Owner {
             let Order { accepted, open, listed, .. } = self.ledger.order(order).unwrap_or_default();
             let state = State { epoch, after: void.offset, open, accepted, listed, at: clock::now_ms() };
             metrics::ledger_repaired();
-            self.shop.publisher.ledger(self.partition, void.key.clone(), &LedgerRecord::State(state));
+            self.shop.publisher.ledger(self.partition, &void.key, &LedgerRecord::State(state));
         }
     }
 }

@@ -93,7 +93,7 @@ impl Owner {
     fn write_result(&mut self, token: Token, end: End, result: &LedgerRecord) {
         let Some(hand) = self.hands.get_mut(&token) else { return };
         hand.stage = Stage::Resulted(end);
-        let key = hand.arrived.key.as_str().as_bytes().to_vec();
+        let key = hand.arrived.key.as_str().as_bytes();
         self.shop.publisher.ledger(self.partition, key, result);
     }
 

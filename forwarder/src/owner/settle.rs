@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use schemas::{
     CallRecord, Outcome, Reason, Verdict,
     ledger::{Acceptance, Accepted, Listed},
@@ -18,7 +19,7 @@ use crate::{
     tiers::Delay,
 };
 
-use super::{Mail, Owner};
+use super::{Owner, kafka::Landing};
 
 impl Owner {
     /// Meta has the event, by the credit at `offset`.
@@ -65,20 +66,12 @@ impl Owner {
         hand.stage = Stage::Settling;
         metrics::settled(&record);
         let waits = hand.arrived.verdict_partition;
-        let verdict = Verdict { call_id: record.call.call_id, outcome: record.outcome.clone() };
-        let (publisher, mail) = (self.shop.publisher.clone(), self.mail.0.clone());
-        self.shop.vital.spawn("settle", async move {
-            let told = async {
-                match waits {
-                    Some(partition) => publisher.verdict(partition, &verdict, &span).await,
-                    None => Ok(()),
-                }
-            };
-            if let (Ok(()), Ok(())) = tokio::join!(told, publisher.record(&record, &span)) {
-                // The owner ends only when nothing is in hand.
-                let _ = mail.send(Mail::Settled(token));
-            }
+        let publisher = &self.shop.publisher;
+        let told = waits.map(|partition| {
+            let verdict = Verdict { call_id: record.call.call_id, outcome: record.outcome.clone() };
+            publisher.verdict(partition, &verdict, &span)
         });
+        self.see_settled(token, [told, Some(publisher.record(&record, &span))]);
     }
 
     /// The event goes to a tier, with a pending row. Only under a living tenure: otherwise it comes again anyway.
@@ -100,14 +93,15 @@ impl Owner {
             verdict_partition: hand.arrived.verdict_partition,
             progress,
         };
-        let (publisher, mail, partition) = (self.shop.publisher.clone(), self.mail.0.clone(), self.partition);
-        self.shop.vital.spawn("settle", async move {
-            let (copied, recorded) =
-                tokio::join!(publisher.tier(partition, copy, &span), publisher.record(&record, &span));
-            if copied.is_ok() && recorded.is_ok() {
-                let _ = mail.send(Mail::Settled(token));
-            }
-        });
+        let publisher = &self.shop.publisher;
+        let copied = publisher.tier(self.partition, copy, &span);
+        self.see_settled(token, [Some(copied), Some(publisher.record(&record, &span))]);
+    }
+
+    /// The event is settled once all of these have landed. Where one never does, the worker is told to halt.
+    fn see_settled(&self, token: Token, landings: [Option<Landing>; 2]) {
+        let landed = try_join_all(landings.into_iter().flatten());
+        self.settling.push(Box::pin(async move { landed.await.ok().map(|_| token) }));
     }
 
     fn row(
@@ -140,8 +134,10 @@ impl Owner {
             return;
         }
         let frontier = self.frontiers.entry(input).or_default();
+        let before = frontier.committable();
         frontier.done(offset);
-        if let Some(committable) = frontier.committable() {
+        // Most events are done before one that came earlier: then there is nothing to tell.
+        if let Some(committable) = frontier.committable().filter(|offset| Some(*offset) != before) {
             self.shop.group.advance(tenure, input, committable);
         }
     }

@@ -659,7 +659,7 @@ async fn a_panic_at_the_end_of_an_event_ends_the_worker_and_passes_no_offset() {
         stage.world.panics_in(place);
         stage.arrive(0, call("a")).await;
         sleep(SECOND * 60).await;
-        assert_eq!((stage.world.vital.lost(), stage.committed()), (Some("settle"), None), "{place:?}");
+        assert_eq!((stage.world.vital.lost(), stage.committed()), (Some("owner"), None), "{place:?}");
     }
 }
 

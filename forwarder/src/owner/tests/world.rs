@@ -22,7 +22,10 @@ use tracing::Span;
 use uuid::Uuid;
 use worker::vital::Vital;
 
-use super::super::{Address, Mail, Owner, Workshop, kafka};
+use super::super::{
+    Address, Mail, Owner, Workshop,
+    kafka::{self, Landing},
+};
 use crate::{
     clock,
     group::Confirmation,
@@ -158,10 +161,13 @@ impl World {
         assert!(!panics, "a fault of ours");
     }
 
-    async fn acknowledged(&self, ack: Ack) -> Result<(), Broken> {
-        let mut held = self.held.subscribe();
-        held.wait_for(|held| !held.contains(&ack)).await.unwrap();
-        if self.seen().breaks == Some(ack) { Err(Broken) } else { Ok(()) }
+    fn acknowledged(&self, ack: Ack) -> Landing {
+        let (world, mut held) = (self.clone(), self.held.subscribe());
+        async move {
+            held.wait_for(|held| !held.contains(&ack)).await.unwrap();
+            if world.seen().breaks == Some(ack) { Err(Broken) } else { Ok(()) }
+        }
+        .boxed()
     }
 
     /// The producer fails for good there.
@@ -314,30 +320,30 @@ impl World {
 }
 
 impl kafka::Writes for World {
-    fn ledger(&self, _: i32, key: Vec<u8>, record: &LedgerRecord) {
+    fn ledger(&self, _: i32, key: &[u8], record: &LedgerRecord) {
         self.passes(Fails::Owner);
         let mut seen = self.seen();
-        seen.on_the_way.push((key, record.clone()));
+        seen.on_the_way.push((key.to_vec(), record.clone()));
         if seen.lands {
             seen.land();
         }
     }
 
-    fn record<'a>(&'a self, record: &'a CallRecord, _: &'a Span) -> BoxFuture<'a, Result<(), Broken>> {
+    fn record(&self, record: &CallRecord, _: &Span) -> Landing {
         self.passes(Fails::Settle);
         self.seen().rows.push(record.clone());
-        self.acknowledged(Ack::Record).boxed()
+        self.acknowledged(Ack::Record)
     }
 
-    fn verdict<'a>(&'a self, _: i32, verdict: &'a Verdict, _: &'a Span) -> BoxFuture<'a, Result<(), Broken>> {
+    fn verdict(&self, _: i32, verdict: &Verdict, _: &Span) -> Landing {
         self.seen().verdicts.push(verdict.clone());
-        self.acknowledged(Ack::Verdict).boxed()
+        self.acknowledged(Ack::Verdict)
     }
 
-    fn tier<'a>(&'a self, _: i32, copy: TierCopy, _: &'a Span) -> BoxFuture<'a, Result<(), Broken>> {
+    fn tier(&self, _: i32, copy: TierCopy, _: &Span) -> Landing {
         self.passes(Fails::Delay);
         self.seen().copies.push(copy);
-        self.acknowledged(Ack::Tier).boxed()
+        self.acknowledged(Ack::Tier)
     }
 }
 
