@@ -143,7 +143,7 @@ fn reader_config(config: &ClientConfig, topics: &Topics) -> ClientConfig {
         .set("fetch.queue.backoff.ms", "5")
         // What is read ahead is memory that a restore leaves behind: this much keeps the fold busy.
         .set("queued.max.messages.kbytes", "2048")
-        .set("fetch.message.max.bytes", "262144")
+        .set("fetch.max.bytes", "2097152")
         .set("statistics.interval.ms", LOOK_EVERY_MS);
     config
 }
