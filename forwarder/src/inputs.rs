@@ -26,6 +26,10 @@ use crate::{
 const BUDGET_EVENTS: usize = 2_000;
 /// Bytes of events that one input of one partition may have in hand.
 const BUDGET_BYTES: usize = 4 << 20;
+/// Events that one kind of input may have in hand in all partitions of the process: they are most of its memory beside the
+/// ledger. One is in hand for about half a second, and for about a second where the bad ones of its dataset are searched
+/// for: room for more than 10,000 a second.
+const BUDGET_OF_PROCESS: usize = 12_000;
 
 /// A topic that events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +70,7 @@ impl Input {
 /// The part of its input's budget that an event has, from the moment it is read until it is done.
 #[derive(Debug)]
 pub struct Reservation {
-    _number: OwnedSemaphorePermit,
+    _number: [OwnedSemaphorePermit; 2],
     _bytes: OwnedSemaphorePermit,
 }
 
@@ -75,7 +79,7 @@ impl Reservation {
     /// Of a budget of its own.
     pub(crate) fn free() -> Self {
         let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Self { _number: permit(), _bytes: permit() }
+        Self { _number: [permit(), permit()], _bytes: permit() }
     }
 }
 
@@ -83,20 +87,24 @@ impl Reservation {
 struct Budget {
     number: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    /// What all partitions' inputs of this kind share.
+    process: Arc<Semaphore>,
 }
 
 impl Budget {
-    fn new() -> Self {
-        Self { number: Arc::new(Semaphore::new(BUDGET_EVENTS)), bytes: Arc::new(Semaphore::new(BUDGET_BYTES)) }
+    fn new(process: &Arc<Semaphore>) -> Self {
+        let (number, bytes) = (Arc::new(Semaphore::new(BUDGET_EVENTS)), Arc::new(Semaphore::new(BUDGET_BYTES)));
+        Self { number, bytes, process: process.clone() }
     }
 
     /// Waits for one event more, before it is read. `None` never happens: a budget does not close.
-    async fn one_more(&self) -> Option<OwnedSemaphorePermit> {
-        self.number.clone().acquire_owned().await.ok()
+    async fn one_more(&self) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = self.number.clone().acquire_owned().await.ok()?;
+        Some([own, self.process.clone().acquire_owned().await.ok()?])
     }
 
     /// Waits for the bytes of an event that was read. An event that is larger than the budget takes all of it.
-    async fn of_size(&self, number: OwnedSemaphorePermit, bytes: usize) -> Option<Reservation> {
+    async fn of_size(&self, number: [OwnedSemaphorePermit; 2], bytes: usize) -> Option<Reservation> {
         let share = u32::try_from(bytes.min(BUDGET_BYTES)).unwrap_or(u32::MAX);
         let bytes = self.bytes.clone().acquire_many_owned(share).await.ok()?;
         Some(Reservation { _number: number, _bytes: bytes })
@@ -107,19 +115,31 @@ impl Budget {
 pub struct Inputs {
     group: Arc<Group>,
     publisher: Publisher,
+    /// What may be in hand in all partitions, of callers who wait, of backfills and of the tiers: none holds up another.
+    budgets: [Arc<Semaphore>; 3],
 }
 
 impl Inputs {
     /// What cannot be read goes to the dead letters through `publisher`.
     pub fn new(group: Arc<Group>, publisher: Publisher) -> Self {
-        Self { group, publisher }
+        let budgets = std::array::from_fn(|_| Arc::new(Semaphore::new(BUDGET_OF_PROCESS)));
+        Self { group, publisher, budgets }
+    }
+
+    fn budget(&self, input: Input) -> Budget {
+        let [live, backfill, retry] = &self.budgets;
+        Budget::new(match input {
+            Input::Live => live,
+            Input::Backfill => backfill,
+            Input::Retry(_) => retry,
+        })
     }
 }
 
 impl ReadsEvents for Inputs {
     fn read(&self, partition: i32, to: mpsc::UnboundedSender<Arrival>) -> BoxFuture<'_, ()> {
         async move {
-            let read = |queue| read(queue, &self.publisher, to.clone());
+            let read = |queue: InputQueue| read(self.budget(queue.input), queue, &self.publisher, to.clone());
             let inputs = join_all(self.group.queues(partition).into_iter().map(read));
             self.group.resume(partition);
             inputs.await;
@@ -164,8 +184,7 @@ pub struct Arrived {
 }
 
 /// Reads one input until the receiver is gone: the budget, the message, its due time, then the hand-over.
-async fn read(queue: InputQueue, publisher: &Publisher, to: mpsc::UnboundedSender<Arrival>) {
-    let budget = Budget::new();
+async fn read(budget: Budget, queue: InputQueue, publisher: &Publisher, to: mpsc::UnboundedSender<Arrival>) {
     loop {
         let Some(number) = budget.one_more().await else { return };
         let message = match queue.messages.recv().await {
@@ -256,9 +275,27 @@ mod tests {
         timeout(A_WHILE, taken).await.ok().flatten()
     }
 
+    /// Of a process that has none beside it.
+    fn budget() -> Budget {
+        Budget::new(&Arc::new(Semaphore::new(BUDGET_OF_PROCESS)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_inputs_of_one_kind_are_bounded_in_all_partitions() {
+        let process = Arc::new(Semaphore::new(3));
+        let [one, other] = [Budget::new(&process), Budget::new(&process)];
+        let mut reserved = Vec::new();
+        for budget in [&one, &other, &one] {
+            reserved.push(reserve(budget, 1).await.unwrap());
+        }
+        assert!(reserve(&other, 1).await.is_none());
+        reserved.pop();
+        assert!(reserve(&other, 1).await.is_some());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_input_is_bounded_in_events_and_holds_up_no_other() {
-        let (budget, other) = (Budget::new(), Budget::new());
+        let (budget, other) = (budget(), budget());
         let mut reserved = Vec::new();
         for _ in 0..BUDGET_EVENTS {
             reserved.push(reserve(&budget, 1).await.unwrap());
@@ -271,7 +308,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_input_is_bounded_in_bytes_and_takes_an_event_of_any_size() {
-        let budget = Budget::new();
+        let budget = budget();
         let large = reserve(&budget, 2 * BUDGET_BYTES).await.unwrap();
         assert!(reserve(&budget, 1).await.is_none());
         drop(large);
