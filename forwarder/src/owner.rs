@@ -14,10 +14,13 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-// Orders are hashes already, and no outsider chooses a token or an offset: nothing here is to be defended by a slow hash.
-use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use schemas::{OrderHash, ledger::Accepted};
 use tokio::{

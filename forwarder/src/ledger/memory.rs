@@ -1,7 +1,8 @@
 //! What is known of each order, in few bytes: of ten million orders nearly all are credited and closed, and need a
 //! call, a time and an offset each. The others, with an open intent or a list, are kept whole.
 
-use foldhash::HashMap;
+use std::collections::HashMap;
+
 use schemas::{
     CallId, OrderHash,
     ledger::{Acceptance, Listed, OpenIntent},
