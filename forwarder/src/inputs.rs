@@ -26,8 +26,8 @@ use crate::{
 const BUDGET_EVENTS: usize = 2_000;
 /// Bytes of events that one input of one partition may have in hand.
 const BUDGET_BYTES: usize = 4 << 20;
-/// Events that one kind of input may have in hand in all partitions of the process: they are most of its memory beside the
-/// ledger. One is in hand for about half a second, and for about a second where the bad ones of its dataset are searched
+/// Events that a backfill, and as many that the tiers may have in hand in all partitions of the process: they are most of
+/// its memory beside the ledger. One is in hand for about half a second, and for about a second where the bad ones of its dataset are searched
 /// for: room for more than 10,000 a second.
 const BUDGET_OF_PROCESS: usize = 12_000;
 
@@ -115,15 +115,16 @@ impl Budget {
 pub struct Inputs {
     group: Arc<Group>,
     publisher: Publisher,
-    /// What may be in hand in all partitions, of callers who wait, of backfills and of the tiers: none holds up another.
+    /// What may be in hand in all partitions, of callers who wait, of backfills and of the tiers: none holds up another. Of
+    /// callers who wait only each partition bounds it: two dead datasets could fill a bound that all share.
     budgets: [Arc<Semaphore>; 3],
 }
 
 impl Inputs {
     /// What cannot be read goes to the dead letters through `publisher`.
     pub fn new(group: Arc<Group>, publisher: Publisher) -> Self {
-        let budgets = std::array::from_fn(|_| Arc::new(Semaphore::new(BUDGET_OF_PROCESS)));
-        Self { group, publisher, budgets }
+        let events = [Semaphore::MAX_PERMITS, BUDGET_OF_PROCESS, BUDGET_OF_PROCESS];
+        Self { group, publisher, budgets: events.map(|events| Arc::new(Semaphore::new(events))) }
     }
 
     fn budget(&self, input: Input) -> Budget {
