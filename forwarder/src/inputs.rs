@@ -26,9 +26,9 @@ use crate::{
 const BUDGET_EVENTS: usize = 2_000;
 /// Bytes of events that one input of one partition may have in hand.
 const BUDGET_BYTES: usize = 4 << 20;
-/// Events that a backfill, and as many that the tiers may have in hand in all partitions of the process: they are most of
-/// its memory beside the ledger. One is in hand for about half a second, and for about a second where the bad ones of its dataset are searched
-/// for: room for more than 10,000 a second.
+/// Events that a backfill, and as many that the tiers may have in hand in all partitions of the process: a bound of its
+/// memory. By reckoning one is in hand for about half a second, and for about a second where the bad ones of its dataset
+/// are searched for: room for some 10,000 a second.
 const BUDGET_OF_PROCESS: usize = 12_000;
 
 /// A topic that events come from.

@@ -213,7 +213,7 @@ impl Owner {
     }
 
     async fn run(mut self) {
-        // Kept from round to round: to set a timer anew takes longer than most of what happens in one.
+        // Kept from round to round: to set a timer anew takes a lock that all timers share.
         let mut alarm = pin!(sleep_until(self.wake_at()));
         loop {
             let wake_at = self.wake_at();

@@ -126,7 +126,7 @@ impl Writes for Publisher {
 }
 
 impl Shared {
-    /// Hands a message to the local queue, now where that has room. A task for each would cost more than the message.
+    /// Hands a message to the local queue, now where that has room: no task for each.
     fn write(
         self: &Arc<Self>,
         topic: &str,
