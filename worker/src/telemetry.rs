@@ -12,18 +12,18 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::{Key, global, trace::TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use tracing::{Level, level_filters::LevelFilter};
+use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{FilterExt as _, filter_fn},
-    fmt::format::{Format, JsonFields},
+    filter::{FilterExt as _, FilterFn, filter_fn},
+    fmt::format::Format,
     layer::{Filter, SubscriberExt as _},
     util::SubscriberInitExt as _,
 };
 
 use crate::{
     kafka_lines::UnlessAway,
-    log_line::JsonLine,
+    log_line::{JsonLine, SpanFields},
     receiver,
     settings::{LogFormat, LogSettings, SettingsFault},
     span_exporter::SayingOnce,
@@ -68,11 +68,12 @@ pub enum TelemetryError {
 /// Where one of them is wrongly configured.
 pub fn init(program: &'static str, log: &LogSettings) -> Result<Telemetry, TelemetryError> {
     let traces = tracer(program)?;
-    let layer = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(program)));
-    tracing_subscriber::registry()
-        .with(layer.with_filter(spans_of_ours()))
-        .with(log_layer(log, log_filter()?))
-        .try_init()?;
+    // Without a receiver there is no filter either: it would be asked at every step into a span and out of it.
+    let layer = traces.as_ref().map(|provider| {
+        let filter = Traced::new(is_traced).with_max_level_hint(LevelFilter::DEBUG);
+        tracing_opentelemetry::layer().with_tracer(provider.tracer(program)).with_filter(filter)
+    });
+    tracing_subscriber::registry().with(layer).with(log_layer(log, log_filter()?)).try_init()?;
     std::panic::set_hook(Box::new(tell_panic));
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
@@ -95,9 +96,14 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(backtrace = %Backtrace::capture(), "panicked at {place}: {words}");
 }
 
-/// The libraries' spans say nothing of a call.
-fn spans_of_ours() -> EnvFilter {
-    EnvFilter::new("info,hyper=off,h2=off,reqwest=off,rdkafka=off")
+/// What goes into traces: lines from info on, and our own spans down to debug, of which those below info are for traces
+/// alone and cost nothing where there is no receiver. The spans of libraries say nothing of a call.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let (target, level) = (metadata.target(), *metadata.level());
+    if metadata.is_span() && target.starts_with("capi_") {
+        return level <= Level::DEBUG;
+    }
+    level <= Level::INFO && !["hyper", "h2", "reqwest", "rdkafka"].iter().any(|library| target.starts_with(library))
 }
 
 /// What `RUST_LOG` lets through; info where it says nothing.
@@ -136,11 +142,9 @@ fn log_layer(log: &LogSettings, filter: EnvFilter) -> Box<dyn Layer<Registry0> +
     let default = if stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     match log.log_format.unwrap_or(default) {
-        LogFormat::Json => layer
-            .fmt_fields(JsonFields::new())
-            .event_format(UnlessAway { inner: JsonLine, all })
-            .with_filter(filter)
-            .boxed(),
+        LogFormat::Json => {
+            layer.fmt_fields(SpanFields).event_format(UnlessAway { inner: JsonLine, all }).with_filter(filter).boxed()
+        }
         LogFormat::Text => layer
             .event_format(UnlessAway { inner: Format::default(), all })
             .with_ansi(stderr().is_terminal())
@@ -149,12 +153,17 @@ fn log_layer(log: &LogSettings, filter: EnvFilter) -> Box<dyn Layer<Registry0> +
     }
 }
 
+/// The filter of traces.
+type Traced = FilterFn<fn(&Metadata<'_>) -> bool>;
+
 /// What the log layer stands on: the registry with the layer of traces.
 type Registry0 = tracing_subscriber::layer::Layered<
-    tracing_subscriber::filter::Filtered<
-        Option<tracing_opentelemetry::OpenTelemetryLayer<Registry, opentelemetry_sdk::trace::SdkTracer>>,
-        EnvFilter,
-        Registry,
+    Option<
+        tracing_subscriber::filter::Filtered<
+            tracing_opentelemetry::OpenTelemetryLayer<Registry, opentelemetry_sdk::trace::SdkTracer>,
+            Traced,
+            Registry,
+        >,
     >,
     Registry,
 >;
