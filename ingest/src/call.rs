@@ -22,9 +22,11 @@ use crate::{
 
 mod check;
 mod forward;
+mod lasting;
 
 use check::Stop;
 pub use check::fill;
+pub(crate) use lasting::Lasting;
 
 /// When a caller that is told 503 may come back.
 pub const COME_BACK: Duration = Duration::from_secs(2);

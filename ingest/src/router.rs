@@ -17,7 +17,7 @@ use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     answer::Failure,
-    call::{self, Arrival},
+    call::{self, Arrival, Lasting},
     lookup,
     service::Service,
 };
@@ -36,16 +36,16 @@ pub fn router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-/// A call runs as a task of its own: a caller that goes away does not take back what it sent.
+/// A caller that goes away does not take back what it sent.
 async fn conversion_events(State(service): State<Arc<Service>>, request: Request) -> Response {
     let arrival = arrival(&request);
     let (head, body) = request.into_parts();
     let span = call_span(arrival.call_id);
     worker::trace::continue_from_http(&span, &head.headers);
     let calls = service.calls.clone();
-    let answered =
-        calls.spawn(async move { call::answer(&service, arrival, asked(&head), &head, body).await }.instrument(span));
-    answered.await.unwrap_or_else(|_| call::respond(arrival, Failure::unavailable(call::COME_BACK).into()))
+    let answered = async move { call::answer(&service, arrival, asked(&head), &head, body).await };
+    let answered = Lasting::new(answered.instrument(span), &calls).await;
+    answered.unwrap_or_else(|| call::respond(arrival, Failure::unavailable(call::COME_BACK).into()))
 }
 
 /// A question has no body that matters, and is dropped where its caller goes away.

@@ -109,6 +109,9 @@ pub(super) struct Paced<S> {
     phase: Phase,
     /// Requests that had been answered when it was last looked.
     answered: usize,
+    /// When the phase is over.
+    read_by: Instant,
+    /// Set to that where something is waited for: most heads come whole, and their phase ends before anything is.
     read_limit: Pin<Box<Sleep>>,
     write_limit: Option<Pin<Box<Sleep>>>,
 }
@@ -116,7 +119,8 @@ pub(super) struct Paced<S> {
 impl<S> Paced<S> {
     pub(super) fn new(stream: S, clock: Clock) -> Self {
         let read_limit = Box::pin(sleep(HEAD_TIME));
-        Self { stream, clock, phase: Phase::Head, answered: 0, read_limit, write_limit: None }
+        let read_by = read_limit.deadline();
+        Self { stream, clock, phase: Phase::Head, answered: 0, read_by, read_limit, write_limit: None }
     }
 
     /// The phase follows the requests, those that came and went between two looks included.
@@ -145,20 +149,27 @@ impl<S> Paced<S> {
 
     fn enter(&mut self, phase: Phase, limit: Duration) {
         self.phase = phase;
-        self.read_limit.as_mut().reset(Instant::now() + limit);
+        self.read_by = Instant::now() + limit;
     }
 
     fn poll_read_limit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.phase == Phase::Busy {
             return Poll::Pending;
         }
-        ready!(self.read_limit.as_mut().poll(cx));
+        ready!(self.poll_read_by(cx));
         if self.phase == Phase::Rest && self.is_http2() {
             self.enter(Phase::Parting, PARTING_TIME);
             self.clock.0.rested.cancel();
-            ready!(self.read_limit.as_mut().poll(cx));
+            ready!(self.poll_read_by(cx));
         }
         Poll::Ready(Err(timed_out("no request came in time")))
+    }
+
+    fn poll_read_by(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.read_limit.deadline() != self.read_by {
+            self.read_limit.as_mut().reset(self.read_by);
+        }
+        self.read_limit.as_mut().poll(cx)
     }
 
     /// Passes on how a write went, and holds one that cannot go on to its limit.
