@@ -80,7 +80,7 @@ pub fn event(business: &str, key_id: &str, number: u64, click: &str) -> Conversi
     let _ = fill(&body, &mut call);
     business.clone_into(&mut call.business_id);
     key_id.clone_into(&mut call.api_key_id);
-    call.body = body;
+    call.body = body.into();
     ConversionEvent { call, lane: Lane::Backfill, progress: None }
 }
 

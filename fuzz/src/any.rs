@@ -65,7 +65,7 @@ pub fn call(u: &mut Unstructured<'_>) -> Result<Call> {
         content_ids: Vec::arbitrary(u)?,
         num_items: Option::arbitrary(u)?,
         contents: items(u, line)?,
-        body: Vec::arbitrary(u)?,
+        body: Vec::arbitrary(u)?.into(),
         release: String::arbitrary(u)?,
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,7 +20,7 @@ const DRAIN_TIME: Duration = Duration::from_millis(250);
 #[derive(Debug, PartialEq, Eq)]
 pub struct Received {
     /// The bytes, up to the limit.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Why they are not a whole body.
     pub fault: Option<BodyFault>,
 }
@@ -39,19 +39,51 @@ pub async fn receive(body: Body) -> Received {
     let deadline = Instant::now() + BODY_TIME;
     let declared = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
     let mut frames = Frames { body, deadline };
-    let mut bytes = Vec::with_capacity(declared.unwrap_or_default().min(BODY_LIMIT));
-    loop {
+    let mut pieces = Pieces { expected: declared.unwrap_or_default().min(BODY_LIMIT), ..Pieces::default() };
+    let fault = loop {
         match frames.next().await {
-            Ok(Some(data)) if data.len() <= BODY_LIMIT - bytes.len() => bytes.extend_from_slice(&data),
+            Ok(Some(data)) if data.len() <= pieces.room() => pieces.add(data),
             Ok(Some(data)) => {
-                let room = BODY_LIMIT - bytes.len();
-                bytes.extend_from_slice(&data[..room]);
+                let room = pieces.room();
+                pieces.add(data.slice(..room));
                 frames.throw_away(THROWN_AWAY.saturating_sub(data.len() - room)).await;
-                return Received { bytes, fault: Some(BodyFault::TooLarge) };
+                break Some(BodyFault::TooLarge);
             }
-            Ok(None) => return Received { bytes, fault: None },
-            Err(fault) => return Received { bytes, fault: Some(BodyFault::Incomplete(fault)) },
+            Ok(None) => break None,
+            Err(fault) => break Some(BodyFault::Incomplete(fault)),
         }
+    };
+    Received { bytes: pieces.join(), fault }
+}
+
+/// What has come of a body. One that comes in one piece, as most do, stays where the connection has read it to.
+#[derive(Default)]
+struct Pieces {
+    expected: usize,
+    first: Bytes,
+    /// The first and all others, once there are others.
+    joined: BytesMut,
+}
+
+impl Pieces {
+    fn room(&self) -> usize {
+        BODY_LIMIT - self.first.len().max(self.joined.len())
+    }
+
+    fn add(&mut self, data: Bytes) {
+        if self.first.is_empty() {
+            self.first = data;
+            return;
+        }
+        if self.joined.is_empty() {
+            self.joined.reserve(self.expected);
+            self.joined.extend_from_slice(&self.first);
+        }
+        self.joined.extend_from_slice(&data);
+    }
+
+    fn join(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
     }
 }
 
@@ -126,6 +158,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_in_one_piece_is_not_copied() {
+        let sent = Bytes::from(vec![b'x'; 1000]);
+        assert_eq!(receive(Body::from(sent.clone())).await.bytes.as_ptr(), sent.as_ptr());
+        let pieces = ["{\"a\"", ":", "1}"].map(|piece| Ok::<_, std::io::Error>(piece.to_owned()));
+        assert_eq!(receive(Body::from_stream(stream::iter(pieces))).await.bytes, "{\"a\":1}");
+    }
+
+    #[tokio::test]
     async fn beyond_the_limit_a_megabyte_is_thrown_away() {
         let (body, read) = chunks(1000);
         assert_eq!(receive(body).await.fault, Some(BodyFault::TooLarge));
@@ -139,7 +179,10 @@ mod tests {
     async fn a_body_that_stops_coming_is_incomplete() {
         let stalled = stream::iter([Ok::<_, std::io::Error>("abc")]).chain(stream::pending());
         let received = receive(Body::from_stream(stalled)).await;
-        assert_eq!(received, Received { bytes: b"abc".into(), fault: Some(BodyFault::Incomplete("it took too long")) });
+        assert_eq!(
+            received,
+            Received { bytes: Bytes::from_static(b"abc"), fault: Some(BodyFault::Incomplete("it took too long")) }
+        );
         let broken = stream::iter([Ok("abc"), Err(std::io::Error::other("reset"))]);
         let received = receive(Body::from_stream(broken)).await;
         assert_eq!(received.fault, Some(BodyFault::Incomplete("the connection ended")));

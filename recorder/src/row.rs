@@ -118,7 +118,7 @@ impl CallRow {
             possibly_duplicate: outcome.possibly_duplicate,
             forward_ms: outcome.forward_ms,
             total_ms: outcome.total_ms,
-            body: call.body,
+            body: call.body.into(),
             version,
             release: call.release,
         };

@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
-use serde_bytes::Bytes;
 use uuid::Uuid;
 
 use crate::Micros;
@@ -118,8 +118,7 @@ pub struct Call {
     /// The order's lines, those without an id left out.
     pub contents: Vec<LineItem>,
     /// The request body as received, cut at [`BODY_KEPT`] bytes.
-    #[serde(with = "serde_bytes")]
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// The release of the ingest that took the call; empty in what was written as v1.
     #[serde(default)]
     pub release: String,
@@ -148,7 +147,7 @@ impl Serialize for Call {
         call.serialize_field("content_ids", &self.content_ids)?;
         call.serialize_field("num_items", &self.num_items)?;
         call.serialize_field("contents", &self.contents)?;
-        call.serialize_field("body", Bytes::new(&self.body))?;
+        call.serialize_field("body", &self.body)?;
         if !self.release.is_empty() {
             call.serialize_field("release", &self.release)?;
         }
@@ -178,7 +177,7 @@ impl Call {
             content_ids: Vec::new(),
             num_items: None,
             contents: Vec::new(),
-            body: Vec::new(),
+            body: Bytes::new(),
             release: String::new(),
         }
     }

@@ -24,7 +24,7 @@ fn call() -> Call {
         content_ids: vec!["a".into(), "b".into()],
         num_items: Some(i32::MAX),
         contents: vec![LineItem { id: "a".into(), quantity: None, item_price: Some(Micros::MAX) }],
-        body: vec![0, 159, 146, 150],
+        body: vec![0, 159, 146, 150].into(),
         ..Call::blank(CallId::now(), 1_746_480_000_123)
     }
 }

@@ -18,7 +18,7 @@ fn event(release: &str) -> ConversionEvent {
         event_name: "Purchase".into(),
         event_time: Some(1_746_480_000),
         value: Micros::new(99_970_000),
-        body: vec![0, 159, 146, 150],
+        body: vec![0, 159, 146, 150].into(),
         release: release.into(),
         ..Call::blank(CallId::now(), 1_746_480_000_123)
     };

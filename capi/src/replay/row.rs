@@ -84,7 +84,7 @@ impl Rejected {
             content_ids: self.content_ids,
             num_items: self.num_items,
             contents,
-            body: self.body,
+            body: self.body.into(),
             release: self.release,
         };
         Ok(ConversionEvent { call, lane, progress: None })
@@ -167,7 +167,7 @@ pub(crate) mod tests {
                 content_ids,
                 num_items,
                 contents,
-                body,
+                body: body.into(),
                 release: text(),
             };
             ConversionEvent { call, lane: if live { Lane::Live } else { Lane::Backfill }, progress: None }
@@ -233,7 +233,7 @@ pub(crate) mod tests {
             item_price: price.and_then(Micros::new),
         };
         assert_eq!(call.contents, [line("x", Some(1), None), line("y", None, Some(1_500_000))]);
-        assert_eq!((call.body.as_slice(), call.release.as_str()), (b"{\xff}".as_slice(), "1.2.3"));
+        assert_eq!((&call.body[..], call.release.as_str()), (b"{\xff}".as_slice(), "1.2.3"));
     }
 
     #[test]

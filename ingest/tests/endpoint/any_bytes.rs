@@ -155,7 +155,7 @@ fn has_one_documented_answer(body: &[u8]) {
             }
             _ => panic!("{got:?}"),
         };
-        assert_eq!((call.call_id.to_string().as_str(), call.body.as_slice()), (got.call_id(), body));
+        assert_eq!((call.call_id.to_string().as_str(), &call.body[..]), (got.call_id(), body));
     });
 }
 

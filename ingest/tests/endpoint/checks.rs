@@ -73,7 +73,7 @@ async fn a_call_without_a_valid_key_is_recorded_without_its_body() {
         assert!(got.header("www-authenticate").contains("X-API-KEY"));
         let record = fixture.record_of(&got);
         assert_eq!((record.call.business_id, record.call.api_key_id), (fixture.business.clone(), String::new()));
-        assert_eq!((record.call.body, record.call.event_name), (Vec::new(), String::new()));
+        assert_eq!((record.call.body.len(), record.call.event_name), (0, String::new()));
         assert_eq!(record.outcome.failure_stage, Some(FailureStage::Authentication));
         assert_eq!(record.outcome.error, got.body["message"]);
     }
@@ -111,7 +111,7 @@ async fn no_one_can_find_out_which_businesses_exist() {
         let record = fixture.record_of(&got);
         assert_eq!((&record.call.business_id, &record.call.api_key_id), (&fixture.business, &fixture.key_id));
         assert!(record.outcome.error.ends_with(asked), "{}", record.outcome.error);
-        assert_eq!((record.call.order_id.as_str(), record.call.body.as_slice()), ("ORD-7821", EXAMPLE.as_bytes()));
+        assert_eq!((record.call.order_id.as_str(), &record.call.body[..]), ("ORD-7821", EXAMPLE.as_bytes()));
         got.body["details"][0]["metadata"]["call_id"].take();
         bodies.push(got.body);
     }
@@ -132,7 +132,7 @@ async fn without_a_channel_there_is_no_way_to_meta() {
     let got = fixture.post("{").await;
     assert_eq!(told(&got), (404, "WHATSAPP_CHANNEL_NOT_CONFIGURED", "channel_lookup"));
     let record = fixture.record_of(&got);
-    assert_eq!((record.call.body.as_slice(), record.outcome.http_status), (&b"{"[..], 404));
+    assert_eq!((&record.call.body[..], record.outcome.http_status), (&b"{"[..], 404));
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_body_that_is_no_request_is_recorded_as_it_came() {
         let got = fixture.post(body).await;
         assert_eq!(told(&got), (400, "MALFORMED_JSON", "payload_mapping"), "{body}");
         let record = fixture.record_of(&got);
-        assert_eq!((record.call.body, record.lane), (body.as_bytes().to_vec(), None));
+        assert_eq!((record.call.body, record.lane), (body.as_bytes().to_vec().into(), None));
         assert_eq!(record.outcome.conversion_status, ConversionStatus::Refused);
         assert_eq!(record.outcome.error, got.body["message"]);
     }
@@ -190,7 +190,7 @@ async fn a_body_that_stops_coming_is_a_refused_call() {
     let stalled = stream::iter([Ok::<_, std::io::Error>(Bytes::from("{\"a\""))]).chain(stream::pending());
     let got = fixture.post(Body::from_stream(stalled)).await;
     assert_eq!(told(&got), (400, "MALFORMED_JSON", "payload_mapping"));
-    assert_eq!(fixture.record_of(&got).call.body, b"{\"a\"");
+    assert_eq!(fixture.record_of(&got).call.body, "{\"a\"");
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn a_row_holds_what_its_record_holds() {
         content_type: "product".into(),
         content_ids: vec!["a".into(), "b".into()],
         num_items: Some(3),
-        body: vec![b'{', 0, 0xff, b'\n', b'}'],
+        body: vec![b'{', 0, 0xff, b'\n', b'}'].into(),
         ..purchase("A-1")
             .worth("BRL", "999999999999.000001")
             .line("a", Some(2), Some("0.1"))

@@ -108,7 +108,7 @@ async fn while_clickhouse_is_away_rows_wait_in_kafka_and_memory_is_bounded() {
     let body: Vec<u8> = vec![b'x'; 60_000];
     for order in 0..1200 {
         let record = purchase(&order.to_string()).forwarded();
-        deployment.record(&CallRecord { call: Call { body: body.clone(), ..record.call }, ..record }).await;
+        deployment.record(&CallRecord { call: Call { body: body.clone().into(), ..record.call }, ..record }).await;
     }
     until_ready(&running, false).await;
     assert!(running.health.readiness().dependencies["clickhouse"].detail.contains("away"));
