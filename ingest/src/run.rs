@@ -31,6 +31,10 @@ use crate::{
 const KAFKA: &str = "kafka";
 /// A caller waits: no message waits for company.
 const LINGER: Duration = Duration::ZERO;
+/// Requests to a broker at once. A message waits only while so many are under way, and then goes with all that came
+/// meanwhile: a lone one goes at once. With five, which idempotence allows, batches are smaller, and librdkafka's thread
+/// spins: where five messages of a partition are under way and a sixth waits, it looks again without a pause.
+const REQUESTS_AT_ONCE: &str = "2";
 /// How often an absent Kafka is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long requests in flight may take once a drain has begun: the rest of a wait and the pending row after it, less
@@ -123,12 +127,9 @@ struct Kafka {
 
 impl Kafka {
     fn producer(&self) -> KafkaResult<Producer> {
-        Producer::new(
-            self.config.clone(),
-            LINGER,
-            Patience::Bounded(PRODUCE_TIME),
-            self.worker.health.dependency(KAFKA),
-        )
+        let mut config = self.config.clone();
+        config.set("max.in.flight", REQUESTS_AT_ONCE);
+        Producer::new(config, LINGER, Patience::Bounded(PRODUCE_TIME), self.worker.health.dependency(KAFKA))
     }
 
     fn follow_directory(&self) -> KafkaResult<DirectoryView> {
