@@ -297,7 +297,7 @@ async fn a_backfill_s_events_wait_for_company() {
     reports.extend((50..1050).map(|at| world.send_in(Lane::Backfill, "1", &format!("good-{at}"))));
     assert!(all(reports).await.iter().all(|report| *report == "accepted"));
     let (sizes, heard) = (world.model.sizes(), world.model.heard());
-    let began: Vec<_> = heard.requests.iter().map(|(_, _, at)| (*at - start).as_millis() / 10 * 10).collect();
+    let began: Vec<_> = heard.requests.iter().map(|carried| (carried.at - start).as_millis() / 10 * 10).collect();
     assert_eq!((sizes, began), (vec![1, 1000, 50], vec![0, 50, 250]));
 }
 
