@@ -375,7 +375,7 @@ async fn one_sent_and_one_queued() -> Stage {
 #[tokio::test(start_paused = true)]
 async fn what_could_not_start_within_5_s_is_never_sent_and_waits_in_a_tier_without_a_mark() {
     let stage = one_sent_and_one_queued().await;
-    sleep(START - SECOND / 10).await;
+    sleep(START.saturating_sub(SECOND / 10)).await;
     assert_eq!((refusals(&stage.world), stage.world.copies()), (0, 0));
     sleep(SECOND).await;
     stage.world.meta_says(Some(Class::Accepted));
@@ -511,7 +511,7 @@ async fn an_old_event_of_an_open_order_is_held_and_then_rejected_with_a_mark() {
     let stage = Stage::after(|world| open_of_another(world, &held)).await;
     stage.group_says(Confirmation::Accepted).await;
     stage.arrive(0, held).await;
-    sleep(HOLD - SECOND).await;
+    sleep(HOLD.saturating_sub(SECOND)).await;
     assert!(stage.world.rows().is_empty());
     sleep(SECOND * 2).await;
     let outcome = &stage.world.rows()[0].outcome;
@@ -557,7 +557,7 @@ async fn a_process_that_ends_waits_no_longer_than_the_drain_is_given() {
     let (world, following) = ending().await;
     world.hold_log();
     world.meta_says(Some(Class::Accepted));
-    sleep(DRAIN - SECOND).await;
+    sleep(DRAIN.saturating_sub(SECOND)).await;
     assert!(!following.is_finished());
     sleep(SECOND).await;
     assert!(following.is_finished());

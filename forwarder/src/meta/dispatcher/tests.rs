@@ -32,7 +32,6 @@ struct Model(Arc<Mutex<Heard>>);
 
 /// A request, as it came.
 struct Carried {
-    dataset: String,
     clicks: Vec<String>,
     at: Instant,
     class: Class,
@@ -130,9 +129,8 @@ impl Wire for Model {
                 heard.at_once += 1;
                 heard.most_at_once = heard.most_at_once.max(heard.at_once);
                 let says = heard.says(&clicks);
-                let dataset = request.key.dataset_id;
                 let (class, counts) = (says.class(), says.counts());
-                heard.requests.push(Carried { dataset, clicks: clicks.clone(), at: Instant::now(), class, counts });
+                heard.requests.push(Carried { clicks: clicks.clone(), at: Instant::now(), class, counts });
                 says
             };
             sleep(says.takes()).await;
