@@ -258,6 +258,35 @@ mod tests {
         assert_eq!(said_under("warn"), []);
     }
 
+    /// Keeps the name of each span.
+    #[derive(Clone, Default)]
+    struct Named(Arc<Mutex<Vec<&'static str>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Named {
+        fn on_new_span(&self, span: &tracing::span::Attributes<'_>, _: &tracing::span::Id, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(span.metadata().name());
+        }
+    }
+
+    #[test]
+    fn traces_take_our_spans_down_to_debug_and_no_library_s() {
+        let (named, kept) = (Named::default(), Kept::default());
+        let layer = named.clone().and_then(kept.clone()).with_filter(Traced::new(is_traced));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let _spans = [
+                tracing::info_span!(target: "capi_ingest::router", "call"),
+                tracing::debug_span!(target: "capi_ingest::publish", "publish"),
+                tracing::trace_span!(target: "capi_ingest::publish", "poll"),
+                tracing::debug_span!(target: "tower", "service"),
+                tracing::info_span!(target: "hyper_util::client", "request"),
+            ];
+            tracing::info!(target: "capi_ingest::call", "ours");
+            tracing::debug!(target: "capi_ingest::call", "ours, and not for traces");
+        });
+        assert_eq!(*named.0.lock().unwrap(), ["call", "publish"]);
+        assert_eq!(*kept.0.lock().unwrap(), [("capi_ingest::call".to_owned(), Level::INFO)]);
+    }
+
     #[test]
     fn a_panic_is_counted() {
         let recorder = PrometheusBuilder::new().build_recorder();
