@@ -187,7 +187,7 @@ pub(crate) async fn throttles_and_transient_errors(deployment: &Deployment) -> a
 /// Its last row tells of the lane and of the answer that it came with, however often it waited.
 async fn a_backfill_through_the_tiers(deployment: &Deployment) -> anyhow::Result<()> {
     let merchant = Merchant::open(deployment).await?;
-    let answer = merchant.prefer("respond-async", &with_click("sandbox-code2-x7", "ORD-1")).await?;
+    let answer = merchant.prefer("respond-async", &with_click("sandbox-code2-x7-backfill", "ORD-1")).await?;
     answer.expect(202, "pending")?;
     let row = deployment.analyst.final_row(answer.call).await?;
     let columns = json!({
