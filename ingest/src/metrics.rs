@@ -56,6 +56,9 @@ fn begin() {
     {
         counter!(CALLS, "http_status" => http, "outcome" => outcome).increment(0);
     }
+    for (http, outcome) in [("200", "found"), ("404", "CALL_NOT_FOUND"), ("503", "UNAVAILABLE")] {
+        counter!(LOOKUPS, "http_status" => http, "outcome" => outcome).increment(0);
+    }
     for awaited in ["true", "false"] {
         counter!(VERDICTS, "awaited" => awaited).increment(0);
     }

@@ -12,7 +12,7 @@ use board::{Board, CLICKHOUSE, PROMETHEUS, Question, list, text};
 use e2e::{
     deployment::Deployment,
     event::{fresh, now, purchase, with, with_click},
-    merchant::Merchant,
+    merchant::{Merchant, send},
 };
 use serde_json::{Value, json};
 use sql::Range;
@@ -305,5 +305,7 @@ async fn trade(deployment: &Deployment) -> anyhow::Result<Merchant> {
     merchant.prefer("wait=0", &with_click("sandbox-throttle-60", "ORD-5")).await?.expect(200, "pending")?;
     let rows = format!("SELECT call_id FROM calls WHERE business_id = '{}'", merchant.business);
     deployment.analyst.rows_when(&rows, |rows| rows.len() == 8).await?;
+    let question = merchant.asks(&merchant.url_of(&merchant.business)).query(&[("order_id", "ORD-1")]);
+    ensure!(send(question).await?.status == 200, "ORD-1 is not found");
     Ok(merchant)
 }
