@@ -27,7 +27,9 @@ pub enum Deed {
     Frozen,
     /// SIGTERM, until the worker's end.
     Drained,
-    /// The same, and it ended with work in its hands.
+    /// The same, and it left calls in flight to whoever is next, as its log says: its own time for them was over.
+    DrainLeftCalls,
+    /// The same, and its end was no success: not even its process's time was enough.
     DrainRanOut,
     /// `kill -9` of Kafka, until it is back; or SIGSTOP, until it goes on.
     KafkaKilled,

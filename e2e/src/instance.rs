@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -15,6 +16,9 @@ use crate::{
     process::{Process, Signal},
     wait,
 };
+
+/// What a forwarder logs that ends well and leaves calls to whoever is next.
+const LEFT_CALLS: &str = "calls are still in flight at the end of the drain";
 
 /// The three workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,11 +148,18 @@ impl Instance {
     /// Where it has ended already, or does not end.
     pub async fn drain(&mut self) -> anyhow::Result<ExitStatus> {
         self.lives()?;
-        let from = now_ms();
+        let (from, said_before) = (now_ms(), fs::read(&self.log)?.len());
         self.is_to_live = false;
         self.process.signal(Signal::Terminate).await?;
         let status = self.process.end().await?;
-        self.note(if status.success() { Deed::Drained } else { Deed::DrainRanOut }, from);
+        let said = fs::read(&self.log)?;
+        let left_calls = String::from_utf8_lossy(said.get(said_before..).unwrap_or_default()).contains(LEFT_CALLS);
+        let deed = match status.success() {
+            true if left_calls => Deed::DrainLeftCalls,
+            true => Deed::Drained,
+            false => Deed::DrainRanOut,
+        };
+        self.note(deed, from);
         Ok(status)
     }
 

@@ -106,7 +106,7 @@ fn faults_at_work<'e>(evidence: &'e Evidence, intent: &'e Intent, since: i64) ->
     let until = intent.result.as_ref().map_or_else(|| longest_life(evidence, intent), |result| result.at).min(since);
     let concerns = |fault: &&Fault| match fault.deed {
         Deed::LineCut => true,
-        Deed::Killed | Deed::Frozen | Deed::DrainRanOut => fault.of == intent.by,
+        Deed::Killed | Deed::Frozen | Deed::DrainLeftCalls | Deed::DrainRanOut => fault.of == intent.by,
         Deed::Drained | Deed::KafkaKilled | Deed::ClickHouseKilled | Deed::MetaOutage => false,
     };
     evidence.faults.iter().filter(concerns).filter(move |fault| fault.from <= until && intent.at <= fault.until)

@@ -385,7 +385,7 @@ fn judged(intents: Vec<Intent>, faults: &[Fault]) -> Vec<String> {
 
 #[test]
 fn an_intent_that_was_open_at_a_fault_is_a_cause() {
-    for deed in [Deed::Killed, Deed::Frozen, Deed::DrainRanOut, Deed::LineCut] {
+    for deed in [Deed::Killed, Deed::Frozen, Deed::DrainLeftCalls, Deed::DrainRanOut, Deed::LineCut] {
         let during = fault(deed, "forwarder-1", AT + 20, AT + 30);
         assert_eq!(disturbed(None, std::slice::from_ref(&during)), [""; 0], "{deed:?}");
         // A frozen forwarder, and one whose line is cut, goes on and writes the result itself.

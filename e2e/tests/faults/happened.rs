@@ -50,7 +50,7 @@ fn is(blow: Blow, deed: Deed) -> bool {
     match blow {
         Blow::Kill(_) => deed == Deed::Killed,
         Blow::Freeze(_) => deed == Deed::Frozen,
-        Blow::Drain(_) => matches!(deed, Deed::Drained | Deed::DrainRanOut),
+        Blow::Drain(_) => matches!(deed, Deed::Drained | Deed::DrainLeftCalls | Deed::DrainRanOut),
     }
 }
 
