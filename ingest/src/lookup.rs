@@ -9,14 +9,16 @@ use axum::response::Response;
 use clickhouse::Client;
 use directory::KeyIdentity;
 use http::request::Parts;
-use tokio::{sync::Semaphore, time::timeout};
-use warehouse::{ClickHouseSettings, Fault, client::client};
+use tokio::sync::Semaphore;
+use warehouse::{
+    ClickHouseSettings, Fault,
+    client::{answered_within, client},
+};
 
 use crate::{
     answer::{Answer, Failure},
     auth,
     call::{Arrival, COME_BACK},
-    client as caller,
     limits::Rates,
     metrics::{self, Limit},
     refusal::Refusal,
@@ -53,8 +55,7 @@ impl Lookup {
     }
 
     async fn ask(&self, business: &str, question: &Question) -> Result<Vec<Found>, Fault> {
-        let answer = history::calls(&self.client, business, question);
-        timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(Fault::Away(format!("no answer within {PATIENCE:?}"))))
+        answered_within(PATIENCE, history::calls(&self.client, business, question)).await
     }
 }
 
@@ -87,14 +88,9 @@ fn authenticate(service: &Service, arrival: Arrival, head: &Parts) -> Result<Key
     if !service.directory.is_ready() {
         return Err(Failure::no_answer(COME_BACK));
     }
-    auth::authenticate(&head.headers, arrival.received_at, &service.directory.snapshot()).map_err(|refusal| {
-        let client = caller::address(arrival.peer, &head.headers, &service.trusted_proxies);
-        match service.failures.admit(client) {
-            Ok(()) => Refusal::key(&refusal).into(),
-            Err(wait) => {
-                metrics::limited(Limit::Client);
-                Failure::too_many_failures(wait)
-            }
-        }
+    let known = auth::authenticate(&head.headers, arrival.received_at, &service.directory.snapshot());
+    known.map_err(|refusal| match service.count_failure(arrival.peer, &head.headers) {
+        Ok(()) => Refusal::key(&refusal).into(),
+        Err(too_many) => too_many,
     })
 }

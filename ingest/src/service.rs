@@ -1,12 +1,14 @@
 //! What all calls share.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use axum::body::{Body, HttpBody};
 use directory::DirectoryView;
+use http::HeaderMap;
 use ipnet::IpNet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::ClickHouseSettings;
@@ -14,8 +16,11 @@ use worker::health::Dependency;
 
 use crate::{
     admission::{Admission, Capacity, Overload, Permit},
+    answer::Failure,
+    client,
     limits::{Failures, Rates},
     lookup::Lookup,
+    metrics::{self, Limit},
     publish::Publisher,
     verdict::Waiters,
 };
@@ -24,9 +29,9 @@ use crate::{
 pub struct Service {
     pub(crate) directory: DirectoryView,
     pub(crate) rates: Rates,
-    pub(crate) failures: Failures,
+    failures: Failures,
     pub(crate) lookup: Lookup,
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    trusted_proxies: Vec<IpNet>,
     /// The longest wait for a verdict.
     pub(crate) verdict_wait: Duration,
     /// Cancelled when a drain begins.
@@ -82,6 +87,15 @@ impl Service {
     pub fn open(&self, pipeline: Pipeline) {
         // A second pipeline would strand those who wait on the first.
         let _ = self.pipeline.set(pipeline);
+    }
+
+    /// Counts a request without a valid key against its client's address.
+    pub(crate) fn count_failure(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Failure> {
+        let client = client::address(peer, headers, &self.trusted_proxies);
+        self.failures.admit(client).map_err(|wait| {
+            metrics::limited(Limit::Client);
+            Failure::too_many_failures(wait)
+        })
     }
 
     /// Check 0: overload, or a queue that is not there: a caller is told so at once instead of after a time-out. It is

@@ -11,7 +11,9 @@ mod payload;
 mod time;
 mod violation;
 
+pub(crate) use field::is_blank;
 use field::{Findings, Text};
+pub(crate) use payload::LONGEST_ORDER_ID;
 pub use violation::{FieldReason, Violation};
 
 /// What can be reported.

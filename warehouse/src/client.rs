@@ -66,9 +66,20 @@ impl From<Error> for Fault {
 /// # Errors
 /// Where there is none, or it is a refusal.
 pub async fn answered<T>(statement: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
-    match tokio::time::timeout(ANSWER_LIMIT, statement).await {
+    answered_within(ANSWER_LIMIT, statement).await
+}
+
+/// Waits for an answer as long as `limit`.
+///
+/// # Errors
+/// Where there is none, or it is a refusal.
+pub async fn answered_within<T>(
+    limit: Duration,
+    statement: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(limit, statement).await {
         Ok(answer) => answer.map_err(Fault::from),
-        Err(_) => Err(Fault::Away(format!("no answer within {ANSWER_LIMIT:?}"))),
+        Err(_) => Err(Fault::Away(format!("no answer within {limit:?}"))),
     }
 }
 

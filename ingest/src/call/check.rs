@@ -10,7 +10,6 @@ use crate::{
     answer::Failure,
     auth,
     body::{self, BodyFault, Received},
-    client,
     metrics::{self, Limit},
     refusal::Refusal,
     request::{Malformed, Request},
@@ -59,11 +58,7 @@ impl Walk<'_> {
                 Ok(identity)
             }
             Err(refusal) => {
-                let client = client::address(self.arrival.peer, &self.head.headers, &self.service.trusted_proxies);
-                if let Err(wait) = self.service.failures.admit(client) {
-                    metrics::limited(Limit::Client);
-                    return Err(Stop::Unrecorded(Failure::too_many_failures(wait)));
-                }
+                self.service.count_failure(self.arrival.peer, &self.head.headers).map_err(Stop::Unrecorded)?;
                 call.business_id = auth::recorded_id(self.asked);
                 call.api_key_id = refusal.identity().map(|identity| identity.key_id.clone()).unwrap_or_default();
                 Err(Refusal::key(&refusal).into())

@@ -5,7 +5,6 @@ use schemas::call::ID_TIME_SLACK;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use warehouse::Fault;
 
 use super::question::Question;
 
@@ -43,7 +42,11 @@ const COLUMNS: &str = "call_id, received_at, event_name, order_id, conversion_st
      forward_attempts, possibly_duplicate, duplicate_of";
 
 /// The business's calls that are asked for, the newest first: at most one more than are told.
-pub(super) async fn calls(client: &Client, business: &str, question: &Question) -> Result<Vec<Found>, Fault> {
+pub(super) async fn calls(
+    client: &Client,
+    business: &str,
+    question: &Question,
+) -> clickhouse::error::Result<Vec<Found>> {
     let select = |filter: &str| {
         let statement = format!(
             "SELECT {COLUMNS} FROM calls WHERE business_id = {{business:String}} AND {filter} \
@@ -63,7 +66,7 @@ pub(super) async fn calls(client: &Client, business: &str, question: &Question) 
         .param("from", call.unix_ms().saturating_sub(ID_TIME_SLACK))
         .param("to", call.unix_ms() + ID_TIME_SLACK),
     };
-    Ok(query.fetch_all().await?)
+    query.fetch_all().await
 }
 
 /// The body that tells them.

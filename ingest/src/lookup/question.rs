@@ -3,10 +3,7 @@
 use schemas::CallId;
 use url::form_urlencoded;
 
-use crate::validate::{FieldReason, Violation};
-
-/// As long as a `payload.order_id` may be, in bytes.
-const LONGEST_ORDER_ID: usize = 256;
+use crate::validate::{FieldReason, LONGEST_ORDER_ID, Violation, is_blank};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +36,12 @@ impl Question {
 }
 
 fn order(id: String) -> Result<Question, Violation> {
-    if id.trim().is_empty() {
+    if is_blank(&id) {
         return Err(violation("order_id", FieldReason::FieldRequired, "must not be blank"));
     }
     if id.len() > LONGEST_ORDER_ID {
-        return Err(violation("order_id", FieldReason::FieldTooLong, "must have at most 256 bytes"));
+        let description = format!("must have at most {LONGEST_ORDER_ID} bytes");
+        return Err(violation("order_id", FieldReason::FieldTooLong, &description));
     }
     Ok(Question::Order(id))
 }

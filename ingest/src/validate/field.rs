@@ -129,6 +129,6 @@ impl Findings {
 }
 
 /// Whether a text is nothing but blanks, which counts as missing.
-pub(super) fn is_blank(text: &str) -> bool {
+pub(crate) fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }

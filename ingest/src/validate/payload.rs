@@ -9,6 +9,9 @@ use super::{
 };
 use crate::request::{Given, Line, List, MAX_ITEMS, Part, Payload};
 
+/// The longest order id, in UTF-8 bytes.
+pub(crate) const LONGEST_ORDER_ID: usize = 256;
+
 const CURRENCY: &str = "payload.currency";
 const VALUE: &str = "payload.value";
 
@@ -27,7 +30,7 @@ pub(super) fn check(given: &Part<Payload<'_>>, call: &mut Call, findings: &mut F
         }
     };
     money(payload, is_purchase, call, findings);
-    call.order_id = findings.optional("payload.order_id", payload.order_id, Text::upto(256));
+    call.order_id = findings.optional("payload.order_id", payload.order_id, Text::upto(LONGEST_ORDER_ID));
     call.content_type = content_type(payload.content_type, findings);
     call.content_ids = content_ids(&payload.content_ids, findings);
     call.num_items = findings.count("payload.num_items", payload.num_items);
