@@ -11,6 +11,8 @@ source "$(dirname "$0")/env.sh"
 source "$here/require.sh"
 
 require_tools
+# As in test.sh.
+export JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1
 say "soak: seed $seed"
 cd "$repo"
 cargo build --locked --workspace --bins

@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Tests at once: they wait far more than they compute.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 8;
 /// Deployments at once beside the shared one: these do take memory and processors.
-const DEPLOYMENTS: usize = 3;
+const DEPLOYMENTS: usize = 2;
 
 /// What the tests of one run share.
 pub struct Suite {

@@ -149,8 +149,9 @@ impl Kafka {
     /// Opens the service once the topics are checked and the verdicts are listened for, waiting for as long as Kafka is
     /// away. The thread that listens ends with `stop`.
     async fn open(&self, service: &Service, queue: KafkaQueue, stop: &CancellationToken) -> Result<(), RunError> {
-        let verdicts = self.worker.health.dependency("verdicts");
-        let found = topics::verify(&self.config, &self.topics, None, &self.worker.health.dependency(KAFKA)).await?;
+        let [topics, verdicts] = ["topics", "verdicts"].map(|name| self.worker.health.dependency(name));
+        let found = topics::verify(&self.config, &self.topics, None, &topics).await?;
+        topics.up();
         let listener = self.place_listener(found.verdicts, &verdicts).await;
         let waiters = Arc::new(Waiters::default());
         let publisher = Publisher::new(Box::new(queue), self.topics.clone(), found.per_order, listener.partition());

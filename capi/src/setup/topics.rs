@@ -1,21 +1,29 @@
 //! The topics: what is missing is made, and what is set otherwise is set right.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     error::{KafkaError, RDKafkaErrorCode},
-    metadata::Metadata,
+    metadata::{Metadata, MetadataTopic},
 };
 use schemas::topics::TopicSpec;
+use tokio::time::{sleep, timeout};
 
 use super::plan::{Found, Plan, Sizes, Step, plan};
 use crate::failure::Failure;
 
 /// How long Kafka may take for one answer.
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long its brokers may take to lead the partitions of new topics.
+const LED_WITHIN: Duration = Duration::from_mins(1);
+/// How often they are asked.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Brings the topics up to date; what was done, in the order of `specs`.
 pub(super) async fn bring_up_to_date(
@@ -28,6 +36,7 @@ pub(super) async fn bring_up_to_date(
     let found = cluster.found(specs, &metadata).await?;
     let plan = plan(specs, &found, sizes.for_brokers(metadata.brokers().len()))?;
     cluster.create(&plan).await?;
+    cluster.wait_for(&plan).await?;
     cluster.alter(&plan).await?;
     Ok(plan.steps)
 }
@@ -39,7 +48,6 @@ struct Cluster {
 
 impl Cluster {
     fn of(config: &ClientConfig) -> Result<Self, Failure> {
-        // The operation's limit makes Kafka answer once the topics can be used, not only once they are decided on.
         let options = AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT));
         Ok(Self { admin: config.create()?, options })
     }
@@ -90,6 +98,33 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// Returns once the new topics can be used: Kafka answers when they are decided on, and a busy broker hears of them
+    /// later. A worker that is started next must find them.
+    async fn wait_for(&self, plan: &Plan) -> Result<(), Failure> {
+        let known = async {
+            while !self.all_led(plan)? {
+                sleep(LOOK_EVERY).await;
+            }
+            Ok(())
+        };
+        timeout(LED_WITHIN, known).await.unwrap_or_else(|_| {
+            Err(Failure::Unavailable("Kafka's brokers do not know the new topics yet: run `capi setup` again".into()))
+        })
+    }
+
+    /// Whether every partition of the new topics has a leader.
+    fn all_led(&self, plan: &Plan) -> Result<bool, Failure> {
+        if plan.create.is_empty() {
+            return Ok(true);
+        }
+        let metadata = self.admin.inner().fetch_metadata(None, LIMIT)?;
+        let is_led = |topic: &&MetadataTopic| {
+            topic.error().is_none() && topic.partitions().iter().all(|partition| partition.error().is_none())
+        };
+        let led: HashSet<_> = metadata.topics().iter().filter(is_led).map(MetadataTopic::name).collect();
+        Ok(plan.create.iter().all(|topic| led.contains(topic.name.as_str())))
     }
 
     /// Kafka replaces all settings of a topic at once, so that the plan holds those that are not ours too.
