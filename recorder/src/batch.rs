@@ -1,12 +1,12 @@
 //! From single messages to batches: a lone row leaves at once, a steady trickle once a second, a flood as soon as a batch
-//! is full or the one before it is in.
+//! is full or the one before it is in. In a flood the next full one leaves while the one before it is still on its way.
 
 use std::time::Duration;
 
 use rdkafka::{Message as _, message::OwnedMessage};
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, sleep_until},
 };
 use worker::shutdown::Shutdown;
 
@@ -19,10 +19,15 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(200);
 /// How often a batch leaves while rows trickle in: every insert is a part that ClickHouse has to merge.
 const PACE: Duration = Duration::from_secs(1);
-/// A batch is full at half of what may be in hand: the other half is the next one, which grows meanwhile.
-const FULL: usize = BUDGET / 2;
+/// How often a batch that grows looks for more: not with every message, for waking up costs more than the message.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Batches under way at a time: while ClickHouse writes one, the next is read and sent.
+pub(crate) const UNDER_WAY: usize = 2;
+/// What fills a batch. The larger it is the less an insert costs, for each makes files of every column. Of the budget there
+/// is as much left for the one that grows meanwhile: those before it often end together, and it should be full by then.
+const FULL: usize = BUDGET / (UNDER_WAY + 1);
 
-/// Messages that are acknowledged together, in the order of their offsets.
+/// Messages whose rows leave together, in the order of their offsets.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// The messages.
@@ -40,10 +45,6 @@ impl Batch {
         self.taken.push(taken);
     }
 
-    fn is_full(&self) -> bool {
-        self.room >= FULL
-    }
-
     /// How long ago the oldest message was written.
     pub(crate) fn oldest(&self) -> Option<Duration> {
         let written = |message: &OwnedMessage| message.timestamp().to_millis();
@@ -56,6 +57,11 @@ impl Batch {
 pub(crate) struct Batches {
     taken: mpsc::UnboundedReceiver<Taken>,
     shutdown: Shutdown,
+    growing: Batch,
+    /// How much of what may be in hand fills a batch.
+    pub(crate) full: usize,
+    /// When the one that grows leaves, full or not.
+    departure: Option<Instant>,
     /// When the last batch left.
     left: Option<Instant>,
 }
@@ -73,62 +79,80 @@ pub(crate) enum Next {
 
 impl Batches {
     pub(crate) fn new(taken: mpsc::UnboundedReceiver<Taken>, shutdown: Shutdown) -> Self {
-        Self { taken, shutdown, left: None }
+        Self { taken, shutdown, growing: Batch::default(), full: FULL, departure: None, left: None }
     }
 
-    /// The next batch, or word that nothing came for as long as `idle`. A wish to end closes the batch in hand; what was
-    /// not in it is read again by whoever comes next.
-    pub(crate) async fn next(&mut self, idle: Duration) -> Next {
-        let mut batch = Batch::default();
-        let mut until = Instant::now() + idle;
-        while !batch.is_full() {
-            let received = tokio::select! {
+    /// The next batch, or word that nothing came for as long as `idle`. While others are `under_way`, only a full one
+    /// leaves: the others grow meanwhile, for every insert is a part. A wish to end closes the batch in hand; what was not
+    /// in it is read again by whoever comes next. What grows stays where the answer is not waited for.
+    pub(crate) async fn next(&mut self, idle: Duration, under_way: bool) -> Next {
+        let idle = Instant::now() + idle;
+        while !self.is_full() {
+            let until = self.departure.unwrap_or(idle);
+            tokio::select! {
                 biased;
                 () = self.shutdown.requested() => break,
-                received = timeout_at(until, self.taken.recv()) => received,
-            };
-            match received {
-                Ok(Some(taken)) => {
-                    if batch.taken.is_empty() {
-                        until = self.departure(Instant::now());
+                () = sleep_until(until), if !under_way => {
+                    if self.growing.taken.is_empty() {
+                        return Next::Idle;
                     }
-                    batch.push(taken);
-                    self.take_what_is_there(&mut batch);
+                    break;
                 }
-                Err(_) if batch.taken.is_empty() => return Next::Idle,
-                Ok(None) | Err(_) => break,
+                () = sleep(LOOK_EVERY), if self.departure.is_some() => self.take_what_is_there(),
+                taken = self.taken.recv(), if self.departure.is_none() => match taken {
+                    Some(taken) => {
+                        self.push(taken);
+                        self.take_what_is_there();
+                    }
+                    None => break,
+                }
             }
         }
-        self.left = Some(Instant::now());
-        if batch.taken.is_empty() { Next::End } else { Next::Batch(batch) }
+        self.leave()
     }
 
-    fn take_what_is_there(&mut self, batch: &mut Batch) {
-        while !batch.is_full()
+    fn is_full(&self) -> bool {
+        self.growing.room >= self.full
+    }
+
+    fn take_what_is_there(&mut self) {
+        while !self.is_full()
             && let Ok(taken) = self.taken.try_recv()
         {
-            batch.push(taken);
+            self.push(taken);
         }
     }
 
-    /// When a batch leaves whose first row came at `first`.
-    fn departure(&self, first: Instant) -> Instant {
-        let paced = self.left.map_or(first, |left| left + PACE);
-        paced.clamp(first + QUIET, first + PACE)
+    fn push(&mut self, taken: Taken) {
+        self.departure.get_or_insert_with(|| departure(self.left, Instant::now()));
+        self.growing.push(taken);
     }
+
+    fn leave(&mut self) -> Next {
+        if self.growing.taken.is_empty() {
+            return Next::End;
+        }
+        (self.left, self.departure) = (Some(Instant::now()), None);
+        Next::Batch(std::mem::take(&mut self.growing))
+    }
+}
+
+/// When a batch leaves whose first row came at `first`, after one that left at `left`.
+fn departure(left: Option<Instant>, first: Instant) -> Instant {
+    left.map_or(first, |left| left + PACE).clamp(first + QUIET, first + PACE)
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
+    use tokio::time::{advance, timeout};
 
     use super::*;
-    use crate::consume::{ROW_COST, taken_for_test};
+    use crate::consume::{MESSAGE_COST, taken_for_test};
 
     const IDLE: Duration = Duration::from_secs(5);
 
     fn taken(offset: i64, size: usize) -> Taken {
-        taken_for_test(0, offset, 0, size)
+        taken_for_test(0, offset, 0, vec![0; size])
     }
 
     fn batches() -> (mpsc::UnboundedSender<Taken>, Batches, Shutdown) {
@@ -148,7 +172,7 @@ mod tests {
         let (sender, mut batches, _) = batches();
         let began = Instant::now();
         sender.send(taken(0, 10)).unwrap();
-        assert_eq!(length(&batches.next(IDLE).await), 1);
+        assert_eq!(length(&batches.next(IDLE, false).await), 1);
         assert_eq!(began.elapsed(), QUIET);
         sender.send(taken(1, 10)).unwrap();
         tokio::spawn(async move {
@@ -156,7 +180,7 @@ mod tests {
             sender.send(taken(2, 10)).unwrap();
             std::future::pending::<()>().await;
         });
-        assert_eq!(length(&batches.next(IDLE).await), 2);
+        assert_eq!(length(&batches.next(IDLE, false).await), 2);
         assert_eq!(began.elapsed(), QUIET + PACE);
     }
 
@@ -164,11 +188,11 @@ mod tests {
     async fn after_a_pause_a_lone_row_leaves_soon_again() {
         let (sender, mut batches, _) = batches();
         sender.send(taken(0, 10)).unwrap();
-        batches.next(IDLE).await;
+        batches.next(IDLE, false).await;
         advance(10 * PACE).await;
         let began = Instant::now();
         sender.send(taken(1, 10)).unwrap();
-        assert_eq!(length(&batches.next(IDLE).await), 1);
+        assert_eq!(length(&batches.next(IDLE, false).await), 1);
         assert_eq!(began.elapsed(), QUIET);
     }
 
@@ -180,9 +204,26 @@ mod tests {
         for offset in 0..40 {
             sender.send(taken(offset, size)).unwrap();
         }
-        let rows = length(&batches.next(IDLE).await);
-        assert_eq!(rows, FULL.div_ceil(2 * size + ROW_COST));
-        assert_eq!(length(&batches.next(IDLE).await), rows);
+        let rows = length(&batches.next(IDLE, false).await);
+        assert_eq!(rows, FULL.div_ceil(size + MESSAGE_COST));
+        assert_eq!(length(&batches.next(IDLE, false).await), rows);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_others_are_under_way_only_a_full_batch_leaves() {
+        let (sender, mut batches, _) = batches();
+        let full = FULL.div_ceil(1024 * 1024 + MESSAGE_COST);
+        for offset in 1..full {
+            sender.send(taken(i64::try_from(offset).unwrap(), 1024 * 1024)).unwrap();
+        }
+        assert!(timeout(10 * IDLE, batches.next(IDLE, true)).await.is_err());
+        sender.send(taken(0, 1024 * 1024)).unwrap();
+        assert_eq!(length(&batches.next(IDLE, true).await), full, "what had grown is in it");
+        sender.send(taken(0, 10)).unwrap();
+        assert!(timeout(10 * IDLE, batches.next(IDLE, true)).await.is_err());
+        let began = Instant::now();
+        assert_eq!(length(&batches.next(IDLE, false).await), 1);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
@@ -195,15 +236,15 @@ mod tests {
             shutdown.request();
             std::future::pending::<()>().await;
         });
-        assert_eq!(length(&batches.next(IDLE).await), 1);
+        assert_eq!(length(&batches.next(IDLE, false).await), 1);
         sender.send(taken(1, 10)).unwrap();
-        assert!(matches!(batches.next(IDLE).await, Next::End));
+        assert!(matches!(batches.next(IDLE, false).await, Next::End));
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_told() {
         let (_sender, mut batches, _) = batches();
-        assert!(matches!(batches.next(IDLE).await, Next::Idle));
+        assert!(matches!(batches.next(IDLE, false).await, Next::Idle));
     }
 
     #[test]

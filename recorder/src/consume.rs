@@ -1,4 +1,4 @@
-//! From Kafka to the channel that batches are made of. One thread polls, reads and hands over; what it has handed over
+//! From Kafka to the channel that batches are made of. One thread polls and hands over; what it has handed over
 //! and ClickHouse has not acknowledged is bounded in bytes. Back-pressure is the absence of messages, not of polling:
 //! while there is no room the partitions are paused and the thread goes on polling, so that a ClickHouse that is away for
 //! hours costs this member neither its place in the group nor memory.
@@ -20,15 +20,13 @@ use worker::{outage, shutdown::Shutdown};
 
 use crate::{
     group::{self, Consumer},
-    metrics,
-    read::Sources,
-    row::CallRow,
+    metrics::{self, InHand},
 };
 
-/// What may be in hand at a time: the batch on its way to ClickHouse, and the next one.
-pub(crate) const BUDGET: usize = 40 * 1024 * 1024;
-/// What a row costs beside the bytes of its message, which it holds twice: as they came, and as columns.
-pub(crate) const ROW_COST: usize = 1024;
+/// What may be in hand at a time: two batches on their way to ClickHouse, and the next one.
+pub(crate) const BUDGET: usize = 30 * 1024 * 1024;
+/// What a message costs beside the bytes of its key and its payload: its place, its headers, and what allocations round up.
+pub(crate) const MESSAGE_COST: usize = 384;
 /// How long one poll waits.
 const POLL: Duration = Duration::from_millis(100);
 /// How long the thread waits for room before it pauses: the client's queue survives a short wait, and is fetched anew
@@ -42,12 +40,19 @@ const ASK_LAG_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Taken {
     /// As it came.
     pub(crate) message: OwnedMessage,
-    /// Its row, or why there is none.
-    pub(crate) row: Result<CallRow, String>,
     /// The assignment in which it was read.
     pub(crate) tenure: u64,
     /// Its share of the budget, given back when it is dropped.
     pub(crate) room: OwnedSemaphorePermit,
+}
+
+impl Taken {
+    /// Whether another one is of the same partition and assignment.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.tenure == other.tenure
+            && self.message.partition() == other.message.partition()
+            && self.message.topic() == other.message.topic()
+    }
 }
 
 /// Why the thread ended before the worker.
@@ -83,7 +88,6 @@ struct Read {
 /// The thread's state.
 pub(crate) struct Intake {
     consumer: Arc<Consumer>,
-    sources: Sources,
     room: Arc<Semaphore>,
     taken: mpsc::UnboundedSender<Taken>,
     shutdown: Shutdown,
@@ -98,22 +102,22 @@ impl Intake {
     /// Where no thread can be started.
     pub(crate) fn start(
         consumer: Arc<Consumer>,
-        sources: Sources,
         shutdown: Shutdown,
     ) -> std::io::Result<(mpsc::UnboundedReceiver<Taken>, Thread)> {
         let (taken, receiver) = mpsc::unbounded_channel();
         let (room, runtime) = (Arc::new(Semaphore::new(BUDGET)), Handle::current());
-        let intake = Self { consumer, sources, room, taken, shutdown, runtime };
+        let intake = Self { consumer, room, taken, shutdown, runtime };
         let thread = std::thread::Builder::new().name("intake".into()).spawn(move || intake.run())?;
         Ok((receiver, Thread(thread)))
     }
 
     fn run(self) -> Result<(), IntakeFault> {
+        let in_hand = InHand::empty();
         while !self.ended() {
             if let Some(read) = self.poll()? {
                 self.take(read)?;
             }
-            metrics::in_hand(BUDGET - self.room.available_permits());
+            in_hand.is(BUDGET - self.room.available_permits());
         }
         Ok(())
     }
@@ -156,9 +160,8 @@ impl Intake {
     }
 
     fn hand_over(&self, Read { message, tenure }: Read, room: OwnedSemaphorePermit) {
-        let row = self.sources.read(&message).map_err(|error| error.to_string());
         // Where nobody listens any more the worker ends, and the message comes again.
-        let _ = self.taken.send(Taken { message, row, tenure, room });
+        let _ = self.taken.send(Taken { message, tenure, room });
     }
 
     /// Polls without taking until there is room again.
@@ -217,15 +220,15 @@ impl Intake {
 /// A message's share of the budget. One message never costs more than all of it.
 fn cost(message: &OwnedMessage) -> u32 {
     let bytes = message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
-    u32::try_from((2 * bytes + ROW_COST).min(BUDGET)).unwrap_or(u32::MAX)
+    u32::try_from((bytes + MESSAGE_COST).min(BUDGET)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
-pub(crate) fn taken_for_test(partition: i32, offset: i64, tenure: u64, size: usize) -> Taken {
+pub(crate) fn taken_for_test(partition: i32, offset: i64, tenure: u64, payload: Vec<u8>) -> Taken {
     let at = rdkafka::message::Timestamp::CreateTime(crate::read::unix_millis() - 7_000);
-    let message = OwnedMessage::new(Some(vec![0; size]), None, "t".into(), at, partition, offset, None);
+    let message = OwnedMessage::new(Some(payload), None, "t".into(), at, partition, offset, None);
     let room = Arc::new(Semaphore::new(BUDGET)).try_acquire_many_owned(cost(&message)).unwrap();
-    Taken { message, row: Err("unread".into()), tenure, room }
+    Taken { message, tenure, room }
 }
 
 #[cfg(test)]

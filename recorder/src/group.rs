@@ -23,6 +23,8 @@ use worker::{
 
 use crate::{metrics, read::Sources};
 
+/// Bytes of an answer to a fetch, as they lie in Kafka. A batch of messages that is larger comes by itself.
+const FETCHED: &str = "262144";
 /// How long Kafka may take to say how far behind we are: the thread that asks has to poll as well.
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -103,9 +105,14 @@ pub(crate) fn join(
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "100")
-        // What waits in the client counts against nobody's budget: as much as one batch is enough to keep going.
-        .set("queued.max.messages.kbytes", "8192")
-        .set("fetch.message.max.bytes", "1048576")
+        // What waits in the client counts against nobody's budget. An answer of a broker comes on top of it, and is up to
+        // ten times as large once it is unpacked. It is never less than the largest message, as far as the client knows.
+        .set("queued.max.messages.kbytes", "2048")
+        .set("fetch.max.bytes", FETCHED)
+        .set("fetch.message.max.bytes", FETCHED)
+        .set("message.max.bytes", FETCHED)
+        // A client that had enough asks for more after so long, by default after a whole second.
+        .set("fetch.queue.backoff.ms", "5")
         // A member without partitions would else be connected to nobody but its coordinator.
         .set("enable.sparse.connections", "false")
         .set("statistics.interval.ms", LOOK_EVERY.as_millis().to_string());

@@ -12,7 +12,13 @@ use warehouse::{
 };
 use worker::{health::Dependency, shutdown::Shutdown};
 
-use crate::{metrics, row::CallRow};
+use crate::{
+    consume::Taken,
+    metrics,
+    read::{Sources, unix_millis},
+    row::CallRow,
+    rows::{Fate, Rows},
+};
 
 /// The wait after the first failure; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -23,12 +29,17 @@ const LAST_ATTEMPT: Duration = Duration::from_secs(15);
 
 /// Where rows go.
 pub(crate) trait Sink {
-    /// Stores these rows, all or none as far as the caller knows. `token` names the attempt's rows: the same token, the
-    /// same rows.
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    fn ping(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Stores these rows, all or none as far as the caller knows. `token` names them: the same token, the same rows.
     ///
     /// # Errors
     /// Where they are not acknowledged.
-    fn store(&self, rows: &[&CallRow], token: Uuid) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn store(&self, rows: &mut Rows<'_>, token: Uuid) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
 /// The table in ClickHouse.
@@ -45,33 +56,14 @@ impl Table {
             .with_setting("insert_deduplicate", "1");
         Self { client }
     }
-
-    async fn send(&self, rows: &[&CallRow], token: Uuid) -> Result<(), Fault> {
-        // The first one asks the server for the columns; later ones remember.
-        let mut insert = answered(self.client.insert::<CallRow>(CALL_RECORDS))
-            .await?
-            .with_timeouts(Some(SEND_LIMIT), Some(ANSWER_LIMIT))
-            .with_setting("insert_deduplication_token", token.to_string());
-        for row in rows {
-            if let Err(error) = insert.write(row).await {
-                // Where the connection broke it is the end that knows why; it is no success, whatever it says.
-                return Err(insert.end().await.err().unwrap_or(error).into());
-            }
-        }
-        Ok(insert.end().await?)
-    }
-
-    /// Whether ClickHouse answers.
-    ///
-    /// # Errors
-    /// Where it does not.
-    pub(crate) async fn ping(&self) -> Result<(), Fault> {
-        answered(self.client.query_raw("SELECT 1").execute()).await
-    }
 }
 
 impl Sink for Table {
-    async fn store(&self, rows: &[&CallRow], token: Uuid) -> Result<(), Fault> {
+    async fn ping(&self) -> Result<(), Fault> {
+        answered(self.client.query_raw("SELECT 1").execute()).await
+    }
+
+    async fn store(&self, rows: &mut Rows<'_>, token: Uuid) -> Result<(), Fault> {
         let stored = self.send(rows, token).await;
         if matches!(stored, Err(Fault::Operator(_))) {
             // Perhaps the table has changed since its columns were remembered.
@@ -81,13 +73,22 @@ impl Sink for Table {
     }
 }
 
-/// A row that ClickHouse will not have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    /// Its place in the batch.
-    pub(crate) at: usize,
-    /// ClickHouse's words.
-    pub(crate) why: String,
+impl Table {
+    async fn send(&self, rows: &mut Rows<'_>, token: Uuid) -> Result<(), Fault> {
+        // The first one asks the server for the columns; later ones remember.
+        let mut insert = answered(self.client.insert::<CallRow>(CALL_RECORDS))
+            .await?
+            .with_timeouts(Some(SEND_LIMIT), Some(ANSWER_LIMIT))
+            .with_setting("insert_deduplication_token", token.to_string());
+        for row in rows {
+            if let Err(error) = insert.write(&row).await {
+                // Where the connection broke it is the end that knows why; it is no success, whatever it says.
+                return Err(insert.end().await.err().unwrap_or(error).into());
+            }
+        }
+        // Without a row it is no insert: nothing was sent.
+        Ok(insert.end().await?)
+    }
 }
 
 /// The worker ends before ClickHouse has the rows: they come again.
@@ -97,11 +98,23 @@ pub(crate) struct Abandoned;
 /// Stores batches.
 pub(crate) struct Inserter<S> {
     sink: S,
+    sources: Sources,
     health: Dependency,
     shutdown: Shutdown,
 }
 
-impl Inserter<Table> {
+/// Messages whose rows are one insert, however often it is tried.
+struct Part<'m> {
+    messages: &'m [Taken],
+    recorded_at: i64,
+    token: Uuid,
+}
+
+impl<S: Sink> Inserter<S> {
+    pub(crate) fn new(sink: S, sources: Sources, health: Dependency, shutdown: Shutdown) -> Self {
+        Self { sink, sources, health, shutdown }
+    }
+
     /// Asks ClickHouse whether it is there, for the health's sake.
     pub(crate) async fn ping(&self) {
         match self.sink.ping().await {
@@ -109,51 +122,42 @@ impl Inserter<Table> {
             Err(fault) => self.health.down(fault.to_string()),
         }
     }
-}
 
-impl<S: Sink> Inserter<S> {
-    pub(crate) fn new(sink: S, health: Dependency, shutdown: Shutdown) -> Self {
-        Self { sink, health, shutdown }
-    }
-
-    /// Returns once every row is acknowledged or refused for itself. While ClickHouse is away, or someone must act first,
-    /// the same rows are tried for as long as the worker lives. Where it refuses rows, halves are tried, down to the one
-    /// at fault: the others are not held up by it.
+    /// Returns once the row of every message is acknowledged, or refused for itself; and what became of each, in order.
+    /// While ClickHouse is away, or someone must act first, the same rows are tried for as long as the worker lives. Where
+    /// it refuses rows, halves are tried, down to the one at fault: the others are not held up by it.
     ///
     /// # Errors
     /// Where the worker is to end first.
-    pub(crate) async fn insert(&self, rows: &[&CallRow]) -> Result<Vec<Refused>, Abandoned> {
-        let mut refused = Vec::new();
-        let mut parts = vec![(0, rows)];
-        while let Some((at, part)) = parts.pop() {
-            if part.is_empty() {
-                continue;
-            }
-            match self.settle(part).await? {
-                None => {}
-                Some(why) if part.len() == 1 => refused.push(Refused { at, why }),
-                Some(_) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.push((at + first.len(), second));
-                    parts.push((at, first));
+    pub(crate) async fn insert(&self, messages: &[Taken]) -> Result<Vec<Fate>, Abandoned> {
+        let (mut fates, mut left) = (Vec::with_capacity(messages.len()), vec![messages]);
+        let recorded_at = unix_millis();
+        while let Some(messages) = left.pop() {
+            let part = Part { messages, recorded_at, token: Uuid::now_v7() };
+            match self.settle(&part).await? {
+                Ok(stored) => fates.extend(stored),
+                Err(why) if messages.len() == 1 => fates.push(Fate::Refused(why)),
+                Err(_) => {
+                    let (first, second) = messages.split_at(messages.len() / 2);
+                    left.extend([second, first]);
                 }
             }
         }
-        Ok(refused)
+        Ok(fates)
     }
 
-    /// Tries these rows until they are stored or refused for what they are; then why.
-    async fn settle(&self, rows: &[&CallRow]) -> Result<Option<String>, Abandoned> {
-        let (token, mut wait) = (Uuid::now_v7(), FIRST_WAIT);
+    /// Tries these rows until they are stored, or refused for what they are; then why.
+    async fn settle(&self, part: &Part<'_>) -> Result<Result<Vec<Fate>, String>, Abandoned> {
+        let mut wait = FIRST_WAIT;
         loop {
-            match self.attempt(rows, token).await? {
-                Ok(()) => {
+            match self.attempt(part).await? {
+                Ok(fates) => {
                     self.health.up();
-                    return Ok(None);
+                    return Ok(Ok(fates));
                 }
-                Err(Fault::Rows(why)) => return Ok(Some(why)),
+                Err(Fault::Rows(why)) => return Ok(Err(why)),
                 Err(fault) => {
-                    tracing::warn!(%fault, rows = rows.len(), "not stored: the same rows again");
+                    tracing::warn!(%fault, rows = part.messages.len(), "not stored: the same rows again");
                     self.health.down(fault.to_string());
                 }
             }
@@ -164,14 +168,14 @@ impl<S: Sink> Inserter<S> {
         }
     }
 
-    async fn attempt(&self, rows: &[&CallRow], token: Uuid) -> Result<Result<(), Fault>, Abandoned> {
-        let began = Instant::now();
+    async fn attempt(&self, part: &Part<'_>) -> Result<Result<Vec<Fate>, Fault>, Abandoned> {
+        let (began, mut rows) = (Instant::now(), Rows::new(part.messages, &self.sources, part.recorded_at));
         let stored = tokio::select! {
-            stored = self.sink.store(rows, token) => stored,
+            stored = self.sink.store(&mut rows, part.token) => stored,
             () = self.last_moment() => return Err(Abandoned),
         };
         metrics::insert(stored.as_ref().copied(), began.elapsed());
-        Ok(stored)
+        Ok(stored.map(|()| rows.into_fates()))
     }
 
     /// When an attempt has to be left alone.
@@ -185,10 +189,12 @@ impl<S: Sink> Inserter<S> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use schemas::{Call, CallId, CallRecord, ConversionStatus, Outcome};
+    use rdkafka::Message as _;
+    use schemas::{Call, CallId, CallRecord, ConversionStatus, Message as _, Outcome, Topics};
     use worker::health::Health;
 
     use super::*;
+    use crate::consume::taken_for_test;
 
     /// Stores rows, refuses batches that hold a poisoned one, and is away as often as it is told to be.
     #[derive(Clone, Default)]
@@ -203,9 +209,16 @@ mod tests {
     }
 
     impl Sink for Fake {
-        async fn store(&self, rows: &[&CallRow], token: Uuid) -> Result<(), Fault> {
+        async fn ping(&self) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn store(&self, rows: &mut Rows<'_>, token: Uuid) -> Result<(), Fault> {
+            if rows.by_ref().count() == 0 {
+                return Ok(());
+            }
             let mut state = self.0.lock().unwrap();
-            let ids: Vec<Uuid> = rows.iter().map(|row| row.call_id()).collect();
+            let ids: Vec<Uuid> = rows.messages.iter().filter_map(id).collect();
             state.tokens.push((token, ids.clone()));
             if state.away > 0 {
                 state.away -= 1;
@@ -219,26 +232,43 @@ mod tests {
         }
     }
 
-    fn rows(count: usize) -> Vec<CallRow> {
-        let row = |_| {
+    /// The call of a message that can be read.
+    fn id(taken: &Taken) -> Option<Uuid> {
+        CallRecord::decode(taken.message.payload()?).ok().map(|record| record.call.call_id.uuid())
+    }
+
+    fn messages(count: i64) -> Vec<Taken> {
+        let message = |offset| {
             let (call, outcome) = (Call::blank(CallId::now(), 1), Outcome::new(200, ConversionStatus::Forwarded));
-            CallRow::new(CallRecord { call, lane: None, outcome, rests_on: 1 }, 2)
+            taken_for_test(0, offset, 0, CallRecord { call, lane: None, outcome, rests_on: 1 }.encode())
         };
-        (0..count).map(row).collect()
+        (0..count).map(message).collect()
+    }
+
+    fn stored(count: usize) -> Vec<Fate> {
+        vec![Fate::Stored("forwarded"); count]
     }
 
     fn inserter(fake: &Fake, shutdown: &Shutdown) -> (Inserter<Fake>, Health) {
         let health = Health::new(shutdown.clone());
-        (Inserter::new(fake.clone(), health.dependency("clickhouse"), shutdown.clone()), health)
+        (
+            Inserter::new(
+                fake.clone(),
+                Sources::new(&Topics::new("t")),
+                health.dependency("clickhouse"),
+                shutdown.clone(),
+            ),
+            health,
+        )
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_same_rows_are_sent_until_they_are_acknowledged() {
-        let (fake, shutdown, rows) = (Fake::default(), Shutdown::default(), rows(3));
+        let (fake, shutdown, messages) = (Fake::default(), Shutdown::default(), messages(3));
         fake.0.lock().unwrap().away = 20;
         let (inserter, health) = inserter(&fake, &shutdown);
         let began = Instant::now();
-        assert_eq!(inserter.insert(&rows.iter().collect::<Vec<_>>()).await, Ok(vec![]));
+        assert_eq!(inserter.insert(&messages).await, Ok(stored(3)));
         let state = fake.0.lock().unwrap();
         assert_eq!(state.tokens.len(), 21);
         assert!(state.tokens.iter().all(|sent| *sent == state.tokens[0]), "same rows, same token");
@@ -250,21 +280,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_poisoned_row_is_found_and_holds_up_no_other() {
-        let (fake, shutdown, rows) = (Fake::default(), Shutdown::default(), rows(100));
+        let (fake, shutdown, messages) = (Fake::default(), Shutdown::default(), messages(100));
         let poisoned = [0, 41, 42, 99];
-        fake.0.lock().unwrap().poison = poisoned.map(|at: usize| rows[at].call_id()).to_vec();
-        let refused = inserter(&fake, &shutdown).0.insert(&rows.iter().collect::<Vec<_>>()).await.unwrap();
-        assert_eq!(refused.iter().map(|refused| refused.at).collect::<Vec<_>>(), poisoned);
+        fake.0.lock().unwrap().poison = poisoned.map(|at: usize| id(&messages[at]).unwrap()).to_vec();
+        let fates = inserter(&fake, &shutdown).0.insert(&messages).await.unwrap();
+        let mut expected = stored(100);
+        poisoned.iter().for_each(|at| expected[*at] = Fate::Refused("Code: 117".into()));
+        assert_eq!(fates, expected);
         let state = fake.0.lock().unwrap();
-        let good = (0..100).filter(|at| !poisoned.contains(at)).map(|at| rows[at].call_id());
+        let good = (0..100).filter(|at| !poisoned.contains(at)).map(|at| id(&messages[at]).unwrap());
         assert_eq!(state.stored, good.collect::<Vec<_>>(), "each once, in order");
     }
 
     #[tokio::test(start_paused = true)]
     async fn parts_of_a_batch_have_tokens_of_their_own() {
-        let (fake, shutdown, rows) = (Fake::default(), Shutdown::default(), rows(8));
-        fake.0.lock().unwrap().poison = vec![rows[5].call_id()];
-        inserter(&fake, &shutdown).0.insert(&rows.iter().collect::<Vec<_>>()).await.unwrap();
+        let (fake, shutdown, messages) = (Fake::default(), Shutdown::default(), messages(8));
+        fake.0.lock().unwrap().poison = vec![id(&messages[5]).unwrap()];
+        inserter(&fake, &shutdown).0.insert(&messages).await.unwrap();
         let state = fake.0.lock().unwrap();
         for (token, ids) in &state.tokens {
             assert!(state.tokens.iter().all(|(other, rows)| (other == token) == (rows == ids)));
@@ -273,7 +305,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_drain_leaves_rows_that_clickhouse_does_not_take() {
-        let (fake, shutdown, rows) = (Fake::default(), Shutdown::default(), rows(1));
+        let (fake, shutdown, messages) = (Fake::default(), Shutdown::default(), messages(1));
         fake.0.lock().unwrap().away = usize::MAX;
         let (inserter, health) = inserter(&fake, &shutdown);
         let asked = shutdown.clone();
@@ -281,8 +313,22 @@ mod tests {
             sleep(Duration::from_mins(1)).await;
             asked.request();
         });
-        assert_eq!(inserter.insert(&rows.iter().collect::<Vec<_>>()).await, Err(Abandoned));
+        assert_eq!(inserter.insert(&messages).await, Err(Abandoned));
         assert!(fake.0.lock().unwrap().stored.is_empty());
         assert!(health.readiness().dependencies["clickhouse"].detail.contains("connection refused"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unreadable_message_is_told_and_holds_up_no_other() {
+        let (fake, shutdown, mut messages) = (Fake::default(), Shutdown::default(), messages(3));
+        messages.insert(1, taken_for_test(0, 9, 0, b"no Avro".to_vec()));
+        let (inserter, _) = inserter(&fake, &shutdown);
+        let fates = inserter.insert(&messages).await.unwrap();
+        assert!(matches!(&fates[1], Fate::Unreadable(why) if why.contains("Avro")), "{fates:?}");
+        assert_eq!([&fates[..1], &fates[2..]].concat(), stored(3));
+        // Nothing is inserted where there is no row.
+        let alone = inserter.insert(&messages[1..2]).await.unwrap();
+        assert_eq!(alone, fates[1..2]);
+        assert_eq!(fake.0.lock().unwrap().tokens.len(), 1);
     }
 }

@@ -1,14 +1,16 @@
 //! The recorder: Kafka in, ClickHouse out. It is the one writer of the analytics rows.
 //!
-//! A message's way: `consume` (a thread that polls) → `read` (its row) → `batch` → `insert` (until acknowledged) → commit.
+//! A message's way: `consume` (a thread that polls) → `batch` → `rows` and [`row`] (what is sent) → `insert` (until
+//! acknowledged) → commit.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`run`] | the recorder's life: check the world, then batch after batch |
 //! | [`settings`] | its settings |
 //! | `group`, `consume` | membership in the consumer group; the thread that polls, and what may be in hand |
+//! | `batch` | from messages to batches |
 //! | `read`, [`row`] | from a message to its row |
-//! | `batch` | from rows to batches |
+//! | `rows` | from messages to the rows of an insert |
 //! | `insert` | from a batch to acknowledged rows |
 //! | `offsets` | what may be committed |
 //! | `metrics` | what is counted |
@@ -24,5 +26,6 @@ mod insert;
 mod metrics;
 mod offsets;
 mod read;
+mod rows;
 
 pub use run::run;

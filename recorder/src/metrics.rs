@@ -1,8 +1,8 @@
 //! What the recorder counts. Labels are bounded: each is one of a few words of ours.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use warehouse::Fault;
 
@@ -48,13 +48,17 @@ fn begin() {
         let _ = histogram!(INSERTS, "outcome" => outcome);
     }
     let _ = histogram!(ROW_AGE);
-    in_hand(0);
+    InHand::empty();
     paused(false);
 }
 
-/// A row is in ClickHouse.
-pub(crate) fn row(conversion_status: &'static str) {
-    counter!(ROWS, "conversion_status" => conversion_status).increment(1);
+/// Rows of these statuses are in ClickHouse.
+pub(crate) fn rows(conversion_statuses: impl Iterator<Item = &'static str>) {
+    let mut counts = BTreeMap::new();
+    conversion_statuses.for_each(|status| *counts.entry(status).or_default() += 1);
+    for (status, count) in counts {
+        counter!(ROWS, "conversion_status" => status).increment(count);
+    }
 }
 
 /// An insert ended, well or not.
@@ -96,10 +100,22 @@ pub(crate) fn dead_letter(cause: Buried) {
     counter!(DEAD_LETTERS, "cause" => cause).increment(1);
 }
 
-/// How much is read and not acknowledged yet.
-#[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
-pub(crate) fn in_hand(bytes: usize) {
-    gauge!(IN_HAND).set(bytes as f64);
+/// How much is read and not acknowledged yet: told with every message, so it is looked up once.
+pub(crate) struct InHand(Gauge);
+
+impl InHand {
+    /// The gauge, at zero.
+    pub(crate) fn empty() -> Self {
+        let gauge = Self(gauge!(IN_HAND));
+        gauge.is(0);
+        gauge
+    }
+
+    /// So much it is now.
+    #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
+    pub(crate) fn is(&self, bytes: usize) {
+        self.0.set(bytes as f64);
+    }
 }
 
 /// Whether consumption is paused.

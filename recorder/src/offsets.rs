@@ -16,11 +16,13 @@ pub(crate) struct Offsets {
 
 impl Offsets {
     /// All of these messages are acknowledged. `tenure` is the current one.
-    pub(crate) fn advance<'t>(&mut self, taken: impl IntoIterator<Item = &'t Taken>, tenure: u64) {
+    pub(crate) fn advance(&mut self, taken: &[Taken], tenure: u64) {
         if self.tenure != tenure {
             *self = Self { tenure, next: HashMap::new() };
         }
-        for Taken { message, .. } in taken.into_iter().filter(|taken| taken.tenure == tenure) {
+        // Messages come in runs of one partition, of which the last one counts.
+        let runs = taken.chunk_by(Taken::is_beside).filter_map(<[Taken]>::last);
+        for Taken { message, .. } in runs.filter(|taken| taken.tenure == tenure) {
             let (partition, next) = (message.partition(), message.offset() + 1);
             if let Some(topic) = self.next.get_mut(message.topic()) {
                 topic.insert(partition, next);
@@ -58,7 +60,7 @@ mod tests {
     fn only_offsets_of_this_tenure_are_committed_and_of_each_partition_the_last() {
         let mut offsets = Offsets::default();
         let taken =
-            [(0, 90, 1), (1, 5, 2), (0, 7, 2), (0, 8, 2)].map(|(p, o, tenure)| taken_for_test(p, o, tenure, 10));
+            [(0, 90, 1), (1, 5, 2), (0, 7, 2), (0, 8, 2)].map(|(p, o, tenure)| taken_for_test(p, o, tenure, vec![]));
         offsets.advance(&taken, 2);
         let list = offsets.to_commit(2).unwrap();
         assert_eq!([next(&list, 0), next(&list, 1)], [Some(Offset::Offset(9)), Some(Offset::Offset(6))]);
@@ -68,8 +70,8 @@ mod tests {
     #[test]
     fn a_commit_holds_all_partitions_of_the_tenure() {
         let mut offsets = Offsets::default();
-        offsets.advance(&[taken_for_test(0, 7, 1, 10)], 1);
-        offsets.advance(&[taken_for_test(1, 3, 1, 10)], 1);
+        offsets.advance(&[taken_for_test(0, 7, 1, vec![])], 1);
+        offsets.advance(&[taken_for_test(1, 3, 1, vec![])], 1);
         assert_eq!(offsets.to_commit(1).unwrap().count(), 2);
         offsets.advance(&[], 2);
         assert_eq!(offsets.to_commit(2).unwrap().count(), 0);

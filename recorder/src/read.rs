@@ -24,13 +24,12 @@ impl Sources {
         [&self.records, &self.backfill]
     }
 
-    /// The row of a message.
+    /// The row of a message. `recorded_at` is when its batch left, in Unix milliseconds.
     ///
     /// # Errors
     /// Where it cannot be read: a dead letter.
-    pub(crate) fn read(&self, message: &impl rdkafka::Message) -> Result<CallRow, DecodeError> {
+    pub(crate) fn read(&self, message: &impl rdkafka::Message, recorded_at: i64) -> Result<CallRow, DecodeError> {
         let payload = message.payload().unwrap_or_default();
-        let recorded_at = unix_millis();
         if message.topic() == self.backfill {
             ConversionEvent::decode(payload).map(|event| CallRow::pending(event, recorded_at))
         } else {
@@ -65,7 +64,8 @@ mod tests {
         let sources = Sources::new(&Topics::new("t"));
         let outcome = Outcome::new(200, ConversionStatus::Forwarded);
         let record = CallRecord { call: event().call, lane: Some(Lane::Live), outcome, rests_on: 9 };
-        let status = |topic, payload| sources.read(&message(topic, Some(payload))).map(|row| row.conversion_status());
+        let status =
+            |topic, payload| sources.read(&message(topic, Some(payload)), 7).map(|row| row.conversion_status());
         assert_eq!(status("t.records", record.encode()).ok(), Some("forwarded"));
         assert_eq!(status("t.events.backfill", event().encode()).ok(), Some("pending"));
         assert!(matches!(status("t.records", event().encode()), Err(DecodeError::WrongMessage { .. })));
@@ -76,7 +76,7 @@ mod tests {
     fn what_cannot_be_read_is_an_error_and_no_row() {
         let sources = Sources::new(&Topics::new("t"));
         for payload in [None, Some(vec![]), Some(b"{}".to_vec()), Some(vec![0xC3, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 1])] {
-            assert!(sources.read(&message("t.records", payload)).is_err());
+            assert!(sources.read(&message("t.records", payload), 7).is_err());
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use futures::future::try_join_all;
+use futures::{StreamExt as _, future::try_join_all, stream::FuturesOrdered};
 use rdkafka::{ClientConfig, Message as _, consumer::Consumer as _};
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 use warehouse::{client::client, verify::verify};
 use worker::{
@@ -16,14 +17,14 @@ use worker::{
 };
 
 use crate::{
-    batch::{Batch, Batches, Next},
+    batch::{Batch, Batches, Next, UNDER_WAY},
     consume::{Intake, IntakeFault, Taken, Thread},
     group::{self, Consumer},
-    insert::{Abandoned, Inserter, Refused, Sink, Table},
+    insert::{Abandoned, Inserter, Sink, Table},
     metrics::{self, Buried},
     offsets::Offsets,
     read::Sources,
-    row::CallRow,
+    rows::Fate,
     settings::RecorderSettings,
 };
 
@@ -86,10 +87,18 @@ struct Recorder<S = Table> {
     consumer: Arc<Consumer>,
     intake: Thread,
     batches: Batches,
-    inserter: Inserter<S>,
-    dead_letters: DeadLetters,
+    settler: Arc<Settler<S>>,
     offsets: Offsets,
 }
+
+/// Sees to it that every message of a batch is in ClickHouse, or among the dead letters.
+struct Settler<S> {
+    inserter: Inserter<S>,
+    dead_letters: DeadLetters,
+}
+
+/// A batch under way: itself again once it is settled.
+type Settling = JoinHandle<anyhow::Result<Result<Batch, Abandoned>>>;
 
 impl Recorder {
     fn start(
@@ -104,28 +113,37 @@ impl Recorder {
             Producer::new(config.clone(), LINGER, Patience::Endless, worker.health.dependency("dead-letters"))?;
         let sources = Sources::new(&topics);
         let consumer = Arc::new(group::join(config, &topics, &sources, settings.instance.as_deref(), kafka)?);
-        let (taken, intake) = Intake::start(consumer.clone(), sources, worker.shutdown.clone())?;
+        let (taken, intake) = Intake::start(consumer.clone(), worker.shutdown.clone())?;
+        let table = Table::new(client(&settings.clickhouse));
+        let inserter = Inserter::new(table, sources, clickhouse, worker.shutdown.clone());
         Ok(Self {
             consumer,
             intake,
             batches: Batches::new(taken, worker.shutdown.clone()),
-            inserter: Inserter::new(Table::new(client(&settings.clickhouse)), clickhouse, worker.shutdown.clone()),
-            dead_letters: DeadLetters::new(producer, &topics),
+            settler: Arc::new(Settler { inserter, dead_letters: DeadLetters::new(producer, &topics) }),
             offsets: Offsets::default(),
         })
     }
+}
 
+impl<S: Sink + Send + Sync + 'static> Recorder<S> {
     async fn record(mut self) -> anyhow::Result<()> {
+        let (mut under_way, mut ends) = (FuturesOrdered::<Settling>::new(), false);
         loop {
-            match self.batches.next(PING_EVERY).await {
-                Next::Batch(batch) => {
-                    let span = span_of(&batch);
-                    if self.settle(batch).instrument(span).await? == Err(Abandoned) {
+            let next = self.batches.next(PING_EVERY, !under_way.is_empty());
+            tokio::select! {
+                biased;
+                Some(settled) = under_way.next() => {
+                    if self.advance(settled??)? == Err(Abandoned) {
                         break;
                     }
                 }
-                Next::Idle => self.rest().await?,
-                Next::End => break,
+                next = next, if !ends && under_way.len() < UNDER_WAY => match next {
+                    Next::Batch(batch) => under_way.push_back(tokio::spawn(self.settler.clone().settle(batch))),
+                    Next::Idle => self.rest().await?,
+                    Next::End => ends = true,
+                },
+                else => break,
             }
         }
         self.leave().await
@@ -133,7 +151,7 @@ impl Recorder {
 
     /// What there is to do while no rows come.
     async fn rest(&self) -> anyhow::Result<()> {
-        self.inserter.ping().await;
+        self.settler.inserter.ping().await;
         if self.consumer.context().is_behind() {
             self.commit_soon()?;
         }
@@ -152,28 +170,10 @@ impl Recorder {
         });
         left.await?
     }
-}
 
-impl<S: Sink> Recorder<S> {
-    /// Every message of the batch is in ClickHouse or among the dead letters, acknowledged, before its offset moves
-    /// (invariant 9, and what makes redelivery the worst that can happen).
-    async fn settle(&mut self, batch: Batch) -> anyhow::Result<Result<(), Abandoned>> {
-        self.bury_unreadable(&batch).await.context("a dead letter cannot be written")?;
-        let readable: Vec<(&Taken, &CallRow)> =
-            batch.taken.iter().filter_map(|taken| Some((taken, taken.row.as_ref().ok()?))).collect();
-        let rows: Vec<&CallRow> = readable.iter().map(|(_, row)| *row).collect();
-        let refused = match self.inserter.insert(&rows).await {
-            Ok(refused) => refused,
-            Err(abandoned) => return Ok(Err(abandoned)),
-        };
-        for Refused { at, why } in &refused {
-            let (taken, row) = readable[*at];
-            tracing::error!(call_id = %row.call_id(), why, "ClickHouse refuses a row");
-            self.bury(taken, why, Buried::Refused).await.context("a dead letter cannot be written")?;
-        }
-        let stored = rows.iter().enumerate().filter(|(at, _)| !refused.iter().any(|refused| refused.at == *at));
-        stored.for_each(|(_, row)| metrics::row(row.conversion_status()));
-        metrics::batch(rows.len() - refused.len(), batch.bytes, batch.oldest());
+    /// Batches end in the order in which they left, so an offset passes no message that is not settled.
+    fn advance(&mut self, settled: Result<Batch, Abandoned>) -> anyhow::Result<Result<(), Abandoned>> {
+        let Ok(batch) = settled else { return Ok(Err(Abandoned)) };
         self.offsets.advance(&batch.taken, self.consumer.context().tenure());
         self.commit_soon()?;
         Ok(Ok(()))
@@ -183,25 +183,34 @@ impl<S: Sink> Recorder<S> {
         group::commit_soon(&self.consumer, self.offsets.to_commit(self.consumer.context().tenure())?);
         Ok(())
     }
+}
 
-    async fn bury_unreadable(&self, batch: &Batch) -> Result<(), ProduceError> {
-        let unreadable = batch.taken.iter().filter_map(|taken| Some((taken, taken.row.as_ref().err()?)));
-        let buried = unreadable.map(|(taken, why)| {
-            let message = &taken.message;
-            tracing::error!(
-                topic = message.topic(),
-                partition = message.partition(),
-                offset = message.offset(),
-                why,
-                "unreadable message"
-            );
-            self.bury(taken, why, Buried::Unreadable)
-        });
-        try_join_all(buried).await.map(|_| ())
+impl<S: Sink> Settler<S> {
+    /// Every message of the batch is in ClickHouse or among the dead letters, acknowledged, before its offset moves
+    /// (invariant 9, and what makes redelivery the worst that can happen).
+    async fn settle(self: Arc<Self>, batch: Batch) -> anyhow::Result<Result<Batch, Abandoned>> {
+        let span = span_of(&batch);
+        let fates = match self.inserter.insert(&batch.taken).instrument(span.clone()).await {
+            Ok(fates) => fates,
+            Err(abandoned) => return Ok(Err(abandoned)),
+        };
+        let buried = batch.taken.iter().zip(&fates).map(|(taken, fate)| self.bury(taken, fate));
+        try_join_all(buried).instrument(span).await.context("a dead letter cannot be written")?;
+        let stored = fates.iter().filter_map(Fate::stored);
+        metrics::batch(stored.clone().count(), batch.bytes, batch.oldest());
+        metrics::rows(stored);
+        Ok(Ok(batch))
     }
 
-    async fn bury(&self, taken: &Taken, why: &str, cause: Buried) -> Result<(), ProduceError> {
-        self.dead_letters.bury(Letter::of(&taken.message, why)).await?;
+    async fn bury(&self, Taken { message, .. }: &Taken, fate: &Fate) -> Result<(), ProduceError> {
+        let (why, cause) = match fate {
+            Fate::Stored(_) => return Ok(()),
+            Fate::Unreadable(why) => (why, Buried::Unreadable),
+            Fate::Refused(why) => (why, Buried::Refused),
+        };
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        tracing::error!(topic, partition, offset, why, ?cause, "a message is buried");
+        self.dead_letters.bury(Letter::of(message, why)).await?;
         metrics::dead_letter(cause);
         Ok(())
     }
@@ -226,12 +235,17 @@ mod tests {
         producer::{DefaultProducerContext, FutureProducer, FutureRecord},
     };
     use schemas::{Call, CallId, CallRecord, ConversionStatus, Message as _, Outcome, Topics};
-    use tokio::time::{sleep, timeout};
+    use tokio::{
+        sync::Notify,
+        time::{sleep, timeout},
+    };
     use uuid::Uuid;
     use worker::{health::Health, shutdown::Shutdown, vital::Vital};
 
     use super::*;
     use warehouse::Fault;
+
+    use crate::rows::Rows;
 
     /// The group and the recorder's topics are at the first broker, the dead letters at the second.
     fn cluster(topics: &Topics) -> MockCluster<'static, DefaultProducerContext> {
@@ -266,15 +280,42 @@ mod tests {
     struct Refusing;
 
     impl Sink for Refusing {
-        async fn store(&self, _: &[&CallRow], _: Uuid) -> Result<(), Fault> {
+        async fn ping(&self) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn store(&self, _: &mut Rows<'_>, _: Uuid) -> Result<(), Fault> {
             Err(Fault::Rows("Code: 117".into()))
         }
     }
 
-    fn refusing(started: Recorder, clickhouse: Dependency, shutdown: Shutdown) -> Recorder<Refusing> {
-        let Recorder { consumer, intake, batches, dead_letters, offsets, .. } = started;
-        let inserter = Inserter::new(Refusing, clickhouse, shutdown);
-        Recorder { consumer, intake, batches, inserter, dead_letters, offsets }
+    fn record(body: Vec<u8>) -> Vec<u8> {
+        let (call, outcome) = (Call::blank(CallId::now(), 1), Outcome::new(200, ConversionStatus::Forwarded));
+        CallRecord { call: Call { body: body.into(), ..call }, lane: None, outcome, rests_on: 1 }.encode()
+    }
+
+    /// A recorder, its ClickHouse, and what ends it.
+    fn start(config: &ClientConfig) -> (Recorder, Dependency, Shutdown) {
+        let settings = RecorderSettings::parse_from(["capi-recorder", "--topic-prefix", "test"]);
+        let shutdown = Shutdown::default();
+        let health = Health::new(shutdown.clone());
+        let (kafka, clickhouse) = (health.dependency("kafka"), health.dependency("clickhouse"));
+        let worker = Worker { shutdown: shutdown.clone(), health, vital: Vital::default() };
+        let started = Recorder::start(&settings, config.clone(), kafka, clickhouse.clone(), &worker).unwrap();
+        (started, clickhouse, shutdown)
+    }
+
+    fn with_sink<S: Sink>(
+        started: Recorder,
+        sink: S,
+        sources: Sources,
+        clickhouse: Dependency,
+        shutdown: Shutdown,
+    ) -> Recorder<S> {
+        let Recorder { consumer, intake, batches, settler, offsets } = started;
+        let inserter = Inserter::new(sink, sources, clickhouse, shutdown);
+        let settler = Arc::new(Settler { inserter, dead_letters: settler.dead_letters.clone() });
+        Recorder { consumer, intake, batches, settler, offsets }
     }
 
     /// Invariant 9: as long as the dead letter is not acknowledged, the offset stays.
@@ -288,26 +329,19 @@ mod tests {
         producer.send(message, None).await.unwrap();
         cluster.broker_down(2).unwrap();
 
-        let settings = RecorderSettings::parse_from(["capi-recorder", "--topic-prefix", "test"]);
-        let shutdown = Shutdown::default();
-        let health = Health::new(shutdown.clone());
-        let (kafka, clickhouse) = (health.dependency("kafka"), health.dependency("clickhouse"));
-        let worker = Worker { shutdown: shutdown.clone(), health, vital: Vital::default() };
-        let started = Recorder::start(&settings, config.clone(), kafka, clickhouse.clone(), &worker).unwrap();
-        let mut recorder = refusing(started, clickhouse, shutdown.clone());
+        let (started, clickhouse, shutdown) = start(&config);
+        let mut recorder = with_sink(started, Refusing, Sources::new(&topics), clickhouse, shutdown.clone());
         let batch = loop {
-            if let Next::Batch(batch) = recorder.batches.next(PING_EVERY).await {
+            if let Next::Batch(batch) = recorder.batches.next(PING_EVERY, false).await {
                 break batch;
             }
         };
-        {
-            let mut settling = std::pin::pin!(recorder.settle(batch));
-            let waited = timeout(Duration::from_secs(2), &mut settling).await;
-            assert!(waited.is_err(), "it did not wait for the letter");
-            assert_eq!(committed(&config, &topics).await, None);
-            cluster.broker_up(2).unwrap();
-            assert_eq!(settling.await.unwrap(), Ok(()));
-        }
+        let mut settling = std::pin::pin!(recorder.settler.clone().settle(batch));
+        let waited = timeout(Duration::from_secs(2), &mut settling).await;
+        assert!(waited.is_err(), "it did not wait for the letter");
+        assert_eq!(committed(&config, &topics).await, None);
+        cluster.broker_up(2).unwrap();
+        assert_eq!(recorder.advance(settling.await.unwrap()).unwrap(), Ok(()));
         let passed = async {
             while committed(&config, &topics).await != Some(1) {
                 sleep(Duration::from_millis(20)).await;
@@ -324,8 +358,59 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_offset_stays_without_the_letter_of_a_row_that_clickhouse_refuses() {
-        let (call, outcome) = (Call::blank(CallId::now(), 1), Outcome::new(200, ConversionStatus::Forwarded));
-        let record = CallRecord { call, lane: None, outcome, rests_on: 1 };
-        an_offset_stays_with(&record.encode()).await;
+        an_offset_stays_with(&record(vec![])).await;
+    }
+
+    /// Stores every batch at once but the first, which waits to be let go.
+    struct Holding {
+        later: Notify,
+        go: Notify,
+    }
+
+    impl Sink for Arc<Holding> {
+        async fn ping(&self) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn store(&self, rows: &mut Rows<'_>, _: Uuid) -> Result<(), Fault> {
+            if rows.messages.first().is_some_and(|taken| taken.message.offset() == 0) {
+                self.go.notified().await;
+            } else {
+                self.later.notify_one();
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_offset_passes_a_batch_that_is_still_under_way() {
+        const MESSAGES: i64 = 100;
+        let topics = Topics::new("test");
+        let (cluster, records) = (cluster(&topics), topics.records());
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let producer: FutureProducer = config.create().unwrap();
+        let payload = record(vec![b'x'; 10_000]);
+        for _ in 0..MESSAGES {
+            producer.send(FutureRecord::to(&records).partition(0).key("k").payload(&payload), None).await.unwrap();
+        }
+        let holding = Arc::new(Holding { later: Notify::new(), go: Notify::new() });
+        let (started, clickhouse, shutdown) = start(&config);
+        let mut recorder = with_sink(started, holding.clone(), Sources::new(&topics), clickhouse, shutdown.clone());
+        // Ten of them make a batch.
+        recorder.batches.full = 100_000;
+        let recording = tokio::spawn(recorder.record());
+        holding.later.notified().await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(committed(&config, &topics).await, None, "the later batch was stored first");
+        holding.go.notify_one();
+        let passed = async {
+            while committed(&config, &topics).await != Some(MESSAGES) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_mins(2), passed).await.unwrap();
+        shutdown.request();
+        recording.await.unwrap().unwrap();
     }
 }

@@ -104,7 +104,7 @@ async fn while_clickhouse_is_away_rows_wait_in_kafka_and_memory_is_bounded() {
     let running = deployment.start();
     until_ready(&running, true).await;
     deployment.relay.set(Wire::Cut);
-    // More than twice of what may be in hand: each holds 60 KB twice.
+    // A third more than may be in hand.
     let body: Vec<u8> = vec![b'x'; 60_000];
     for order in 0..1200 {
         let record = purchase(&order.to_string()).forwarded();
