@@ -38,6 +38,8 @@ const FETCH_LIMIT: Duration = Duration::from_secs(5);
 const FETCH_AGAIN: Duration = Duration::from_secs(1);
 /// Credits fetched at once: each fetch has a client of its own, and a replay after a crash asks for thousands.
 const FETCHES: usize = 8;
+/// Bytes of an answer to a fetch, as they lie in Kafka: unpacked, and a message at a time, they take twenty times as much.
+const FETCHED: &str = "262144";
 
 /// A record of the orders topic, as it was read.
 #[derive(Debug)]
@@ -141,9 +143,12 @@ fn reader_config(config: &ClientConfig, topics: &Topics) -> ClientConfig {
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "50")
         .set("fetch.queue.backoff.ms", "5")
-        // What is read ahead is memory that a restore leaves behind: this much keeps the fold busy.
+        // What is read ahead is memory that a restore leaves behind: this much keeps the fold busy. An answer is never less
+        // than the largest message, as far as the client knows.
         .set("queued.max.messages.kbytes", "2048")
-        .set("fetch.max.bytes", "2097152")
+        .set("fetch.max.bytes", FETCHED)
+        .set("fetch.message.max.bytes", FETCHED)
+        .set("message.max.bytes", FETCHED)
         .set("statistics.interval.ms", LOOK_EVERY_MS);
     config
 }
