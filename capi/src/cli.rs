@@ -4,12 +4,12 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     backfill::Backfill, business::BusinessCommand, channel::ChannelCommand, dead_letters::DeadLettersCommand,
-    failure::Failure, key::KeyCommand, link::Link, output::Output, replay::Replay, setup::Setup,
+    failure::Failure, key::KeyCommand, link::Link, output::Output, replay::Replay, setup::Setup, user::UserCommand,
 };
 
-/// Sets the conversion pipeline up, keeps its businesses, channels and keys, and sends again what was rejected.
+/// Sets the conversion pipeline up, keeps its businesses, channels, keys and users, and sends again what was rejected.
 ///
-/// Exit codes: 0 done, 64 usage, 65 bad data or an unknown business or key, 69 Kafka or ClickHouse is unavailable, 1 else.
+/// Exit codes: 0 done, 64 usage, 65 bad data or an unknown business, key or user, 69 Kafka or ClickHouse is unavailable, 1 else.
 #[derive(Debug, Parser)]
 #[command(name = "capi", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// API keys of a business: create, list, revoke
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Who signs in to the console: put, list, remove, end-sessions
+    #[command(subcommand)]
+    User(UserCommand),
     /// Send rejected calls again, once what rejected them is repaired
     Replay(Replay),
     // Described where its arguments are: the help of it is long.
@@ -51,6 +54,7 @@ impl Command {
             Self::Business(command) => command.run(output).await,
             Self::Channel(command) => command.run(output).await,
             Self::Key(command) => command.run(output).await,
+            Self::User(command) => command.run(output).await,
             Self::Replay(replay) => replay.run(output).await,
             Self::Backfill(backfill) => backfill.run(output).await,
             Self::DeadLetters(command) => command.run(output).await,

@@ -60,6 +60,7 @@ impl From<StoreError> for Failure {
         let sentence = error.to_string();
         match error {
             StoreError::UnknownBusiness(_)
+            | StoreError::UnknownUser(_)
             | StoreError::UnknownKey { .. }
             | StoreError::Rule(_)
             | StoreError::Token { .. } => Self::Data(sentence),

@@ -1,4 +1,4 @@
-//! The command line of the pipeline: setting it up, its businesses, channels and keys, and sending again.
+//! The command line of the pipeline: setting it up, its businesses, channels, keys and users, and sending again.
 
 mod backfill;
 mod business;
@@ -15,6 +15,7 @@ mod output;
 mod replay;
 mod setup;
 mod store;
+mod user;
 
 use std::process::ExitCode;
 

@@ -31,15 +31,25 @@ fn channel_put(token: &str, secret_key: Option<&str>) -> (i32, String, String) {
     let mut command = capi();
     command.envs(secret_key.map(|key| ("CAPI_SECRET_KEY", key)));
     command.args(["channel", "put", BUSINESS, "--waba-id", "1", "--dataset-id", "2", "--access-token-file", "-"]);
+    reading(command, token)
+}
+
+fn user_put(password: &str, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = capi();
+    command.args(["user", "put"]).args(arguments);
+    reading(command, password)
+}
+
+fn reading(mut command: Command, input: &str) -> (i32, String, String) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A command that fails before it reads closes the pipe.
-    let _ = child.stdin.take().unwrap().write_all(token.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     outcome(&child.wait_with_output().unwrap())
 }
 
 #[test]
 fn wrong_arguments_are_usage() {
-    let faults: [&[&str]; 17] = [
+    let faults: [&[&str]; 20] = [
         &[],
         &["frobnicate"],
         &["business"],
@@ -51,6 +61,9 @@ fn wrong_arguments_are_usage() {
         &["replay", "--dry-run"],
         &["replay", "--call", "not-a-uuid"],
         &["setup", "--partitions", "0"],
+        &["user"],
+        &["user", "put", "ada"],
+        &["user", "put", "ada", "--role", "admin"],
         &["backfill"],
         &["backfill", "orders.ndjson"],
         &["backfill", "orders.ndjson", "--business", BUSINESS],
@@ -104,6 +117,20 @@ fn bad_data_is_told_apart_from_usage() {
 }
 
 #[test]
+fn a_password_that_breaks_a_rule_is_refused_and_not_repeated() {
+    let operator = ["ada.lovelace", "--role", "operator"];
+    for password in ["too short\n", "Ada.Lovelace\n", "two lines\nof a password\n", "            \n", ""] {
+        let (code, _, stderr) = user_put(password, &operator);
+        assert!(code == 65 && stderr.contains("a password"), "{stderr}");
+        assert!(password.trim().is_empty() || !stderr.contains(password.trim()), "{stderr}");
+    }
+    let (code, _, stderr) = user_put("correct horse battery", &["ada lovelace", "--role", "operator"]);
+    assert!(code == 65 && stderr.contains("user's name"), "{stderr}");
+    let (code, _, stderr) = user_put("correct horse battery", &["ada", "--role", "merchant", "--business", "shop"]);
+    assert!(code == 65 && stderr.contains("UUID"), "{stderr}");
+}
+
+#[test]
 fn a_channel_needs_a_secret_key() {
     let (code, _, stderr) = channel_put("token", None);
     assert!(code == 64 && stderr.contains("CAPI_SECRET_KEY"), "{stderr}");
@@ -124,8 +151,9 @@ fn a_link_needs_no_server() {
 
 #[test]
 fn what_is_away_is_69() {
-    let away: [&[&str]; 4] = [
+    let away: [&[&str]; 5] = [
         &["business", "list"],
+        &["user", "list"],
         &["dead-letters", "list"],
         &["replay", "--reason", "META_REJECTED", "--dry-run"],
         &["setup"],

@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Lines},
+    io::{BufRead as _, BufReader, Lines, Write as _},
     ops::RangeInclusive,
     process::{Child, ChildStdout, Command, Output, Stdio},
     time::Duration,
@@ -67,6 +67,16 @@ impl Cluster {
         let file = token.path().to_str().unwrap();
         self.lines(&["business", "put", business, "--name", "Shop"]);
         self.lines(&["channel", "put", business, "--waba-id", "1", "--dataset-id", "2", "--access-token-file", file]);
+    }
+
+    /// Runs `capi --json` with something to read.
+    fn capi_reading(&self, input: &str, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that fails before it reads closes the pipe.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     /// What a command that succeeds prints.
@@ -178,6 +188,49 @@ fn a_business_gets_a_channel_and_keys_and_no_command_shows_a_secret() {
     assert!(revoked[0]["revoked_at"].is_string());
     assert_eq!(cluster.lines(&["key", "revoke", BUSINESS, key_id]), revoked);
     assert_eq!(cluster.lines(&["channel", "remove", BUSINESS])[0]["channel"], Value::Null);
+}
+
+#[test]
+fn a_user_is_put_listed_signed_out_and_removed_and_no_command_shows_a_hash() {
+    let cluster = Cluster::start();
+    cluster.lines(&["business", "put", BUSINESS, "--name", "Shop"]);
+    let put = |password: &str, arguments: &[&str]| {
+        let output = cluster.capi_reading(password, &[&["user", "put"], arguments].concat());
+        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, told) =
+        put("correct horse battery\n", &["Ada", "--role", "merchant", "--business", &BUSINESS.to_uppercase()]);
+    assert_eq!(code, 0, "{told}");
+    let made: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (&made["name"], &made["role"], &made["businesses"]),
+        (&json!("ada"), &json!("merchant"), &json!([BUSINESS]))
+    );
+    assert_eq!(put("correct horse battery", &["bob", "--role", "operator"]).0, 0);
+    for wrong in [
+        &["eve", "--role", "merchant"][..],
+        &["eve", "--role", "operator", "--business", BUSINESS],
+        &["eve", "--role", "merchant", "--business", "00000000-0000-0000-0000-000000000000"],
+    ] {
+        assert_eq!(put("correct horse battery", wrong).0, 65, "{wrong:?}");
+    }
+
+    let listed = cluster.capi(&["user", "list"]);
+    let shown = String::from_utf8([listed.stdout, listed.stderr].concat()).unwrap() + &told;
+    for hidden in ["argon2", "password", "correct horse"] {
+        assert!(!shown.contains(hidden), "{hidden} in {shown}");
+    }
+    let names = || cluster.lines(&["user", "list"]).iter().map(|user| user["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names(), ["ada", "bob"]);
+
+    let ended = cluster.lines(&["user", "end-sessions", "ADA"]).remove(0);
+    assert_ne!(ended["sessions_from"], made["sessions_from"]);
+    assert_eq!(cluster.lines(&["user", "remove", "ada"]), [json!({"removed": "ada"})]);
+    assert_eq!(names(), ["bob"]);
+    for unknown in [["user", "remove", "ada"], ["user", "end-sessions", "ada"]] {
+        assert_eq!(cluster.capi(&unknown).status.code(), Some(65), "{unknown:?}");
+    }
+    assert_eq!(cluster.lines(&["business", "list"]).len(), 1);
 }
 
 #[test]

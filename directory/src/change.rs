@@ -1,32 +1,28 @@
 //! What a change leaves of the changes of others.
 //!
-//! The topic has no compare-and-set: two commands that change one business at once both read the same value, and the one
-//! that writes last would undo the other. So a message names the one it was made from, its base, and stands for the
+//! The topic has no compare-and-set: two commands that change one business, or one user, at once both read the same value,
+//! and the one that writes last would undo the other. So a message names the one it was made from, its base, and stands for the
 //! difference between the two: who reads the topic, a command or a worker, adds that difference to what stands. A command
 //! reads on to its own write, and where that was made from less than what stands, it writes the whole again. Who wrote
 //! first may have returned by then: it is the later writer that repairs.
 //!
-//! The parts of a business (its details, its channel, each key) change apart from each other, and of one part the later
-//! write is kept. The key that a token is sealed with is a part of its own, which follows the token: so that a rotation
-//! of keys never undoes a channel that was put meanwhile. A revocation is never taken back, whatever is written after it.
+//! Parts change apart from each other, and of one part the later write is kept; [`entry`](crate::entry) has the parts of
+//! each. Who was removed stays so where others changed the same from what was before
+//! (`nobody_who_was_removed_comes_back`): only what was made anew, and so names no base, stands again.
 //!
 //! A command that is killed between its write and its repair so undoes nothing, to all who read both messages
-//! (`no_killed_command_undoes_a_change`). Compaction keeps the last value of a business alone, which then has to be the
-//! whole: no value is compacted within seven days, and within these the next command that changes the business makes it
+//! (`no_killed_command_undoes_a_change`). Compaction keeps the last value of each alone, which then has to be the
+//! whole: no value is compacted within seven days, and within these the next command that changes the same makes it
 //! whole, such as the one that was killed, done again. Known limit: where none comes in that time, who starts to read
 //! afterwards knows the last value only, a lost revocation included. In a copy of the topic with other offsets, copied
 //! whole, bases name other messages.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::collections::BTreeMap;
 
 use rdkafka::message::{Headers as _, Message};
-use schemas::ApiKey;
+use schemas::DecodeError;
 
-use crate::{
-    business::{BusinessEntry, ChannelEntry},
-    id::BusinessId,
-    token,
-};
+use crate::entry::Entry;
 
 /// Header of a message in the directory's topic: the offset of the value that it was made from. Absent on the first.
 pub(crate) const BASE_HEADER: &str = "base-offset";
@@ -34,24 +30,30 @@ pub(crate) const BASE_HEADER: &str = "base-offset";
 /// is older than these is the value before.
 const REMEMBERED: usize = 4096;
 
-/// One value of the topic, with its place. `None` where the business was removed.
+/// One value of the topic, with its place. `None` where it was removed.
 #[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) id: BusinessId,
+pub(crate) struct Written<E: Entry> {
+    pub(crate) id: E::Id,
     pub(crate) offset: i64,
     /// The offset of the value that it was made from.
     pub(crate) base: Option<i64>,
-    pub(crate) value: Option<BusinessEntry>,
+    pub(crate) value: Option<E>,
 }
 
 /// The latest values, as they were written.
-#[derive(Debug, Default)]
-pub(crate) struct Recent(BTreeMap<i64, (BusinessId, Option<BusinessEntry>)>);
+#[derive(Debug)]
+pub(crate) struct Recent<E: Entry>(BTreeMap<i64, (E::Id, Option<E>)>);
 
-impl Recent {
-    /// What stands of a business once `written` has come, where `current` stood before.
-    pub(crate) fn take(&mut self, written: Written, current: Option<&BusinessEntry>) -> Option<BusinessEntry> {
-        let stands = written.value.as_ref().map(|theirs| self.stands(&written, theirs, current));
+impl<E: Entry> Default for Recent<E> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<E: Entry> Recent<E> {
+    /// What stands once `written` has come, where `current` stood before.
+    pub(crate) fn take(&mut self, written: Written<E>, current: Option<&E>) -> Option<E> {
+        let stands = written.value.as_ref().and_then(|theirs| self.stands(&written, theirs, current));
         self.0.insert(written.offset, (written.id, written.value));
         if self.0.len() > REMEMBERED {
             self.0.pop_first();
@@ -59,42 +61,68 @@ impl Recent {
         stands
     }
 
-    fn stands(&self, written: &Written, theirs: &BusinessEntry, current: Option<&BusinessEntry>) -> BusinessEntry {
-        let Some(current) = current else { return theirs.clone() };
-        // Two that made one business at once name no base: all of it is their change.
-        let Some(base) = written.base else { return merge(None, theirs, current) };
-        match self.0.get(&base) {
-            Some((id, base)) if *id == written.id => merge(base.as_ref(), theirs, current),
-            _ => replace(theirs, current),
+    fn stands(&self, written: &Written<E>, theirs: &E, current: Option<&E>) -> Option<E> {
+        let base = written.base.map(|base| self.0.get(&base).filter(|(id, _)| *id == written.id));
+        let base = base.map(|known| known.map(|(_, base)| base.as_ref()));
+        match (base, current) {
+            // Two that made it at once name no base: all of it is their change.
+            (None, Some(current)) => Some(E::merge(None, theirs, current)),
+            (Some(None), Some(current)) => Some(E::replace(theirs, current)),
+            (Some(Some(base)), Some(current)) => Some(E::merge(base, theirs, current)),
+            // It was there when the change was made, and was removed since.
+            (Some(Some(Some(_))), None) => None,
+            (_, None) => Some(theirs.clone()),
         }
     }
 
-    fn last(&self) -> Option<(i64, Option<&BusinessEntry>)> {
+    fn last(&self) -> Option<(i64, Option<&E>)> {
         self.0.last_key_value().map(|(offset, (_, value))| (*offset, value.as_ref()))
     }
 }
 
-/// What one writer knows of one business.
-#[derive(Debug, Default)]
-pub(crate) struct History {
-    recent: Recent,
-    current: Option<BusinessEntry>,
+/// What one writer knows of one business or user.
+#[derive(Debug)]
+pub(crate) struct History<E: Entry> {
+    recent: Recent<E>,
+    current: Option<E>,
+    /// The fingerprint of a value that a later release wrote, since the last removal.
+    later: Option<[u8; 8]>,
 }
 
-impl History {
+impl<E: Entry> Default for History<E> {
+    fn default() -> Self {
+        Self { recent: Recent::default(), current: None, later: None }
+    }
+}
+
+impl<E: Entry> History<E> {
     /// A value that stands in the topic, or was written since, by this writer or another.
-    pub(crate) fn take(&mut self, written: Written) {
+    pub(crate) fn take(&mut self, written: Written<E>) {
+        if written.value.is_none() {
+            self.later = None;
+        }
         self.current = self.recent.take(written, self.current.as_ref());
     }
 
-    /// What the next change is applied to.
-    pub(crate) fn current(&self) -> Option<BusinessEntry> {
-        self.current.clone()
+    /// A value that a later release wrote, in the schema with this fingerprint.
+    pub(crate) fn take_later(&mut self, schema: [u8; 8]) {
+        self.later = Some(schema);
     }
 
-    /// The offset that the next write names as its base.
+    /// What the next change is applied to.
+    ///
+    /// # Errors
+    /// Where a later release wrote of it: what this one does not know of would be undone.
+    pub(crate) fn current(&self) -> Result<Option<E>, DecodeError> {
+        match self.later {
+            None => Ok(self.current.clone()),
+            Some(schema) => Err(DecodeError::UnknownSchema(schema)),
+        }
+    }
+
+    /// The offset that the next write names as its base: none where nothing stands, and so is made anew.
     pub(crate) fn base(&self) -> Option<i64> {
-        self.recent.last().map(|(offset, _)| offset)
+        self.current.as_ref().and_then(|_| self.recent.last()).map(|(offset, _)| offset)
     }
 
     /// Whether the last value is not all that stands: whoever wrote it has not repaired it yet, or never will.
@@ -110,73 +138,26 @@ pub(crate) fn base(message: &impl Message) -> Option<i64> {
     std::str::from_utf8(base.value?).ok()?.parse().ok()
 }
 
-fn merge(base: Option<&BusinessEntry>, theirs: &BusinessEntry, current: &BusinessEntry) -> BusinessEntry {
-    let mut merged = current.clone();
-    for key in theirs.keys.iter().filter(|key| base.and_then(|base| base.key(&key.key_id)) != Some(key)) {
-        put_key(&mut merged.keys, key.clone());
-    }
-    if base.map(details) != Some(details(theirs)) {
-        (merged.enabled, merged.rate_limit) = (theirs.enabled, theirs.rate_limit);
-        merged.name.clone_from(&theirs.name);
-    }
-    merge_channel(base.and_then(|base| base.channel.as_ref()), theirs.channel.clone(), &mut merged.channel);
-    merged
-}
-
-/// Their value as it is, but for keys that have been revoked.
-fn replace(theirs: &BusinessEntry, current: &BusinessEntry) -> BusinessEntry {
-    let mut replaced = theirs.clone();
-    for key in &mut replaced.keys {
-        key.revoked_at = revoked(key, current.key(&key.key_id));
-    }
-    replaced
-}
-
-fn revoked(key: &ApiKey, known: Option<&ApiKey>) -> Option<i64> {
-    [key.revoked_at, known.and_then(|known| known.revoked_at)].into_iter().flatten().min()
-}
-
-fn merge_channel(base: Option<&ChannelEntry>, theirs: Option<ChannelEntry>, merged: &mut Option<ChannelEntry>) {
-    if base.map(put) != theirs.as_ref().map(put) {
-        *merged = theirs;
-    } else if let (Some(base), Some(theirs), Some(merged)) = (base, theirs, merged)
-        && base.access_token != theirs.access_token
-        && token::identity(&merged.access_token) == token::identity(&theirs.access_token)
-    {
-        merged.access_token = theirs.access_token;
-    }
-}
-
-/// A channel as it was put, whatever key its token is sealed with by now.
-fn put(channel: &ChannelEntry) -> ChannelEntry {
-    ChannelEntry { access_token: token::identity(&channel.access_token).to_vec(), ..channel.clone() }
-}
-
-/// Adds a key, or replaces the one with its id in its place. What is revoked stays so.
-pub(crate) fn put_key(keys: &mut Vec<ApiKey>, key: ApiKey) {
-    match keys.iter_mut().find(|known| known.key_id == key.key_id) {
-        Some(known) => *known = ApiKey { revoked_at: revoked(&key, Some(known)), ..key },
-        None => keys.push(key),
-    }
-}
-
-fn details(entry: &BusinessEntry) -> (&str, bool, Option<NonZeroU32>) {
-    (&entry.name, entry.enabled, entry.rate_limit)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use schemas::ApiKey;
     use uuid::Uuid;
 
     use super::*;
-    use crate::keys::NewKey;
+    use crate::{
+        business::{BusinessEntry, ChannelEntry},
+        entry::put_key,
+        id::BusinessId,
+        keys::NewKey,
+        users::{User, tests::merchant},
+    };
 
     fn id() -> BusinessId {
         Uuid::from_u128(1).into()
     }
 
-    fn written(offset: i64, base: Option<i64>, value: Option<BusinessEntry>) -> Written {
+    fn written(offset: i64, base: Option<i64>, value: Option<BusinessEntry>) -> Written<BusinessEntry> {
         Written { id: id(), offset, base, value }
     }
 
@@ -217,7 +198,7 @@ mod tests {
     }
 
     impl Message {
-        fn at(&self, offset: usize) -> Written {
+        fn at(&self, offset: usize) -> Written<BusinessEntry> {
             written(i64::try_from(offset).unwrap(), self.base, Some(self.value.clone()))
         }
     }
@@ -225,7 +206,7 @@ mod tests {
     /// A writer of the model: what the store does, one step at a time.
     struct Writer {
         change: Change,
-        history: History,
+        history: History<BusinessEntry>,
         /// How many messages it has read.
         read: usize,
         started: bool,
@@ -275,7 +256,7 @@ mod tests {
         }
 
         fn changed(&self) -> BusinessEntry {
-            let mut entry = self.history.current().unwrap();
+            let mut entry = self.history.current().unwrap().unwrap();
             (self.change)(&mut entry);
             entry
         }
@@ -349,7 +330,7 @@ mod tests {
         history.take(written(7, Some(3), Some(value)));
         history.take(written(9, Some(4), Some(BusinessEntry { keys: vec![live.clone()], ..entry() })));
         let stands = BusinessEntry { keys: vec![revoked], ..entry() };
-        assert_eq!((history.current(), history.needs_repair()), (Some(stands.clone()), true));
+        assert_eq!((history.current().unwrap(), history.needs_repair()), (Some(stands.clone()), true));
         history.take(written(10, Some(9), Some(stands)));
         assert!(!history.needs_repair());
     }
@@ -390,7 +371,7 @@ mod tests {
         history.take(written(4, None, Some(entry())));
         history.take(written(5, Some(4), Some(BusinessEntry { name: "First".into(), ..entry() })));
         history.take(written(6, Some(4), Some(BusinessEntry { name: "Second".into(), ..entry() })));
-        assert_eq!((history.current().unwrap().name.as_str(), history.base()), ("Second", Some(6)));
+        assert_eq!((history.current().unwrap().unwrap().name.as_str(), history.base()), ("Second", Some(6)));
     }
 
     proptest! {
@@ -416,11 +397,49 @@ mod tests {
     #[test]
     fn a_business_made_or_removed_meanwhile_is_taken_over() {
         let mut history = History::default();
-        assert_eq!((history.current(), history.base()), (None, None));
+        assert_eq!((history.current().unwrap(), history.base()), (None, None));
         history.take(written(0, None, Some(BusinessEntry { channel: Some(channel("1")), ..entry() })));
         history.take(written(1, None, Some(BusinessEntry { name: "Other".into(), ..entry() })));
-        assert_eq!(history.current().unwrap().name, "Other");
+        assert_eq!(history.current().unwrap().unwrap().name, "Other");
         history.take(written(2, None, None));
-        assert_eq!(history.current(), None);
+        assert_eq!((history.current().unwrap(), history.base()), (None, None));
+    }
+
+    fn user(offset: i64, base: Option<i64>, value: Option<User>) -> Written<User> {
+        Written { id: "ada".parse().unwrap(), offset, base, value }
+    }
+
+    /// Somebody ended the sessions of a user whom another removed at the same time.
+    #[test]
+    fn nobody_who_was_removed_comes_back() {
+        let (ada, mut history) = (merchant("ada"), History::default());
+        history.take(user(3, None, Some(ada.clone())));
+        history.take(user(4, Some(3), None));
+        history.take(user(5, Some(3), Some(User { sessions_from: 9, ..ada.clone() })));
+        assert_eq!((history.current().unwrap(), history.needs_repair(), history.base()), (None, true, None));
+        history.take(user(6, None, None));
+        assert!(!history.needs_repair());
+        history.take(user(7, None, Some(ada.clone())));
+        assert_eq!(history.current().unwrap(), Some(ada));
+    }
+
+    #[test]
+    fn what_a_later_release_wrote_counts_until_it_is_removed() {
+        let mut history = History::default();
+        history.take(user(3, None, Some(merchant("ada"))));
+        history.take_later([7; 8]);
+        assert!(matches!(history.current(), Err(DecodeError::UnknownSchema(schema)) if schema == [7; 8]));
+        history.take(user(5, Some(3), Some(merchant("ada"))));
+        assert!(history.current().is_err(), "it is not known what is in the later one");
+        history.take(user(6, None, None));
+        assert_eq!(history.current().unwrap(), None);
+    }
+
+    /// Compaction has taken the removal, and what was before.
+    #[test]
+    fn who_was_made_anew_stands_whatever_was_compacted() {
+        let (ada, mut history) = (merchant("ada"), History::default());
+        history.take(user(5, Some(3), Some(ada.clone())));
+        assert_eq!(history.current().unwrap(), Some(ada));
     }
 }

@@ -1,6 +1,6 @@
-//! All businesses at one moment, by id and by key.
+//! All businesses at one moment, by id and by key; and who signs in to the console.
 //!
-//! Both indexes are cut into shards that snapshots share: taking one copies a few hundred pointers, and a change copies
+//! The indexes are cut into shards that snapshots share: taking one copies a few hundred pointers, and a change copies
 //! the shards it touches. So a lookup never waits, a change costs little among 100,000 businesses, and a bulk load
 //! between two snapshots copies nothing twice.
 
@@ -12,7 +12,11 @@ use std::{
 
 use schemas::ApiKey;
 
-use crate::{business::BusinessEntry, id::BusinessId};
+use crate::{
+    business::BusinessEntry,
+    id::BusinessId,
+    users::{SessionId, User, UserName},
+};
 
 const SHARDS: usize = 256;
 
@@ -21,6 +25,9 @@ const SHARDS: usize = 256;
 pub struct Snapshot {
     businesses: Shards<BusinessId, Arc<BusinessEntry>>,
     keys: Shards<Arc<str>, Arc<BusinessEntry>>,
+    users: Shards<UserName, Arc<User>>,
+    /// Sessions that were ended before their time, with that time, in Unix milliseconds.
+    ended: Shards<SessionId, i64>,
 }
 
 /// A key and the business it belongs to, where they lie: nothing is copied before the secret was found to be right.
@@ -34,7 +41,7 @@ pub struct KeyMatch<'s> {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { businesses: Shards::new(), keys: Shards::new() }
+        Self { businesses: Shards::new(), keys: Shards::new(), users: Shards::new(), ended: Shards::new() }
     }
 }
 
@@ -65,6 +72,30 @@ impl Snapshot {
         self.businesses.values()
     }
 
+    /// The user of this name.
+    pub fn user(&self, name: &UserName) -> Option<&User> {
+        self.users.get(name).map(AsRef::as_ref)
+    }
+
+    /// Every user, in no order.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
+    }
+
+    /// Whether a session is over: it was ended itself, or all of the user's were, or there is no such user any more.
+    /// `since` is the [`sessions_from`](User::sessions_from) of the user whose password was verified when the session
+    /// began. It is no clock's time, so that neither a clock that is off nor a view that was a second behind lets a
+    /// session that began with an old password outlive it. A session's expiry is another matter, and the caller's.
+    pub fn session_is_ended(&self, id: &SessionId, user: &UserName, since: i64) -> bool {
+        let goes_on = self.user(user).is_some_and(|user| user.sessions_from <= since);
+        !goes_on || self.ended.get(id).is_some()
+    }
+
+    /// Sessions that were ended and would have ended by themselves before `now`, in Unix milliseconds.
+    pub(crate) fn expired(&self, now: i64) -> impl Iterator<Item = &SessionId> {
+        self.ended.entries().filter(move |(_, expires_at)| **expires_at < now).map(|(id, _)| id)
+    }
+
     pub(crate) fn get(&self, id: BusinessId) -> Option<&Arc<BusinessEntry>> {
         self.businesses.get(&id)
     }
@@ -86,6 +117,26 @@ impl Snapshot {
                 self.keys.remove(key.key_id.as_str());
             }
         }
+    }
+}
+
+impl Snapshot {
+    /// Puts a user, or replaces it whole.
+    pub fn put_user(&mut self, user: User) {
+        self.users.insert(user.name.clone(), Arc::new(user));
+    }
+
+    pub(crate) fn remove_user(&mut self, name: &UserName) {
+        self.users.remove(name);
+    }
+
+    /// Ends a session, until it is removed from here.
+    pub fn put_ended(&mut self, id: SessionId, expires_at: i64) {
+        self.ended.insert(id, expires_at);
+    }
+
+    pub(crate) fn remove_ended(&mut self, id: &SessionId) {
+        self.ended.remove(id);
     }
 }
 
@@ -140,7 +191,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Shards<K, V> {
     }
 
     fn values(&self) -> impl Iterator<Item = &V> {
-        self.parts.iter().flat_map(|shard| shard.values())
+        self.entries().map(|(_, value)| value)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.parts.iter().flat_map(|shard| shard.iter())
     }
 
     fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
@@ -154,6 +209,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::users::tests::merchant;
 
     fn id(number: u128) -> BusinessId {
         Uuid::from_u128(number).into()
@@ -232,5 +288,31 @@ mod tests {
             a.businesses.parts.iter().zip(&b.businesses.parts).filter(|(a, b)| Arc::ptr_eq(a, b)).count()
         };
         assert!(shared(&before, &snapshot) >= SHARDS - 2);
+    }
+
+    #[test]
+    fn a_session_goes_on_until_it_or_all_of_the_users_are_ended() {
+        let (ada, id): (UserName, SessionId) = ("ada".parse().unwrap(), "s1".parse().unwrap());
+        let other = "s2".parse().unwrap();
+        let mut snapshot = Snapshot::default();
+        assert!(snapshot.session_is_ended(&id, &ada, 5), "there is no such user");
+        snapshot.put_user(merchant("ada"));
+        assert!(!snapshot.session_is_ended(&id, &ada, 5) && snapshot.session_is_ended(&id, &ada, 4));
+        snapshot.put_ended(id.clone(), 70);
+        assert!(snapshot.session_is_ended(&id, &ada, 5) && !snapshot.session_is_ended(&other, &ada, 5));
+        snapshot.put_user(User { sessions_from: 6, ..merchant("ada") });
+        assert!(snapshot.session_is_ended(&other, &ada, 5) && !snapshot.session_is_ended(&other, &ada, 6));
+        snapshot.remove_user(&ada);
+        assert!(snapshot.session_is_ended(&other, &ada, 6));
+    }
+
+    #[test]
+    fn what_expired_may_be_forgotten() {
+        let mut snapshot = Snapshot::default();
+        for (id, expires_at) in [("s1", 70), ("s2", 71)] {
+            snapshot.put_ended(id.parse().unwrap(), expires_at);
+        }
+        let expired = |now| snapshot.expired(now).map(SessionId::as_str).collect::<Vec<_>>();
+        assert_eq!((expired(70).len(), expired(71), expired(72).len()), (0, vec!["s1"], 2));
     }
 }

@@ -1,8 +1,10 @@
-//! Changing a business: read the topic to its end, apply the change, write, and read it back ([`change`](crate::change)
-//! tells what happens where two do so at once). For the command line; the workers only read.
+//! Changing a business or a user: read the topic to its end, apply the change, write, and read it back
+//! ([`change`](crate::change) tells what happens where two do so at once). For the command line and the console; the
+//! workers only read.
 
 mod error;
 mod topic;
+mod users;
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
@@ -10,14 +12,17 @@ pub use error::StoreError;
 use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
 use schemas::{DecodeError, Topics};
 use topic::{Reader, Topic};
+pub use users::{UserDetails, Users};
 
 use crate::{
     business::{BusinessEntry, ChannelEntry},
-    change::{History, put_key},
-    fold::{Fold, Unreadable, id_of, read},
+    change::History,
+    entry::{Entry, put_key},
+    fold::{Fold, Unreadable, read, subject_of},
     id::BusinessId,
     keys::NewKey,
     secret::SecretKeys,
+    subject::Subject,
 };
 
 /// How often a change is merged with those of others before a command gives up.
@@ -62,6 +67,16 @@ impl Store {
     /// # Errors
     /// Where the topic cannot be read to its end.
     pub async fn list(&self) -> Result<Listing, StoreError> {
+        let (fold, faults) = self.read().await?;
+        let mut businesses: Vec<_> = fold.snapshot().businesses().cloned().collect();
+        businesses.sort_by_key(|entry| entry.id);
+        let of_users = |key: &[u8]| matches!(Subject::of_key(key), Some(Subject::User(_) | Subject::Session(_)));
+        let faults = faults.into_iter().filter(|(key, _)| !of_users(key)).map(|(_, fault)| fault).collect();
+        Ok(Listing { businesses, faults })
+    }
+
+    /// All that the topic holds, and a sentence for each key whose last value cannot be read.
+    async fn read(&self) -> Result<(Fold, BTreeMap<Vec<u8>, String>), StoreError> {
         let (mut fold, mut faults) = (Fold::default(), BTreeMap::new());
         let take = |message: &BorrowedMessage<'_>| {
             let key = message.key().unwrap_or_default();
@@ -69,12 +84,9 @@ impl Store {
                 Ok(()) => faults.remove(key),
                 Err(fault) => faults.insert(key.to_vec(), format!("offset {}: {fault}", message.offset())),
             };
-            Ok(())
         };
         self.topic.reader()?.to_end(take).await?;
-        let mut businesses: Vec<_> = fold.snapshot().businesses().cloned().collect();
-        businesses.sort_by_key(|entry| entry.id);
-        Ok(Listing { businesses, faults: faults.into_values().collect() })
+        Ok((fold, faults))
     }
 
     /// One business.
@@ -82,8 +94,8 @@ impl Store {
     /// # Errors
     /// Where there is none, or the topic cannot be read.
     pub async fn find(&self, id: BusinessId) -> Result<BusinessEntry, StoreError> {
-        let history = self.history(id, &self.topic.reader()?).await?;
-        history.current().ok_or(StoreError::UnknownBusiness(id))
+        let history = self.history::<BusinessEntry>(&id, &self.topic.reader()?).await?;
+        stands(&id, &history)?.ok_or(StoreError::UnknownBusiness(id))
     }
 
     /// Makes a business, or sets the details of one; its channel and keys stay.
@@ -166,11 +178,11 @@ impl Store {
             Ok((entry, is_anew))
         };
         let reader = self.topic.reader()?;
-        let history = self.history(id, &reader).await?;
-        let (_, is_anew) = sealed_anew(history.current())?;
+        let history = self.history::<BusinessEntry>(&id, &reader).await?;
+        let (_, is_anew) = sealed_anew(stands(&id, &history)?)?;
         if is_anew || history.needs_repair() {
             let change = |entry| sealed_anew(entry).map(|(entry, _)| entry);
-            self.write(id, &reader, history, change).await?;
+            self.write(&id, &reader, history, change).await?;
         }
         Ok(is_anew)
     }
@@ -194,51 +206,70 @@ impl Store {
         change: impl Fn(Option<BusinessEntry>) -> Result<BusinessEntry, StoreError>,
     ) -> Result<BusinessEntry, StoreError> {
         let reader = self.topic.reader()?;
-        let history = self.history(id, &reader).await?;
-        self.write(id, &reader, history, change).await
+        let history = self.history::<BusinessEntry>(&id, &reader).await?;
+        self.write(&id, &reader, history, change).await
     }
 
-    async fn write(
+    async fn write<E: Entry>(
         &self,
-        id: BusinessId,
+        id: &E::Id,
         reader: &Reader<'_>,
-        mut history: History,
-        change: impl Fn(Option<BusinessEntry>) -> Result<BusinessEntry, StoreError>,
-    ) -> Result<BusinessEntry, StoreError> {
-        let mut changed = change(history.current())?;
+        mut history: History<E>,
+        change: impl Fn(Option<E>) -> Result<E, StoreError>,
+    ) -> Result<E, StoreError> {
+        let subject = E::subject(id);
+        let mut changed = change(stands(id, &history)?)?;
         for _ in 0..ATTEMPTS {
             changed.check()?;
-            let own = self.topic.write(&changed, history.base()).await?;
+            let own = self.topic.write(&subject, Some(&changed.encode()), history.base()).await?;
             reader.through(own, |message| take(id, message, &mut history)).await?;
-            let merged = change(history.current())?;
-            if merged == changed {
+            let current = stands(id, &history)?;
+            let was_removed = current.is_none();
+            let merged = match change(current) {
+                // It was removed meanwhile and stays so: this is not to be the last value, which compaction keeps.
+                Err(fault) if was_removed => {
+                    self.topic.write(&subject, None, None).await?;
+                    return Err(fault);
+                }
+                merged => merged?,
+            };
+            if merged == changed && !was_removed {
                 return Ok(changed);
             }
             changed = merged;
         }
-        Err(StoreError::Contended(id))
+        Err(StoreError::Contended(subject.to_string()))
     }
 
-    /// What the topic holds of one business.
-    async fn history(&self, id: BusinessId, reader: &Reader<'_>) -> Result<History, StoreError> {
+    /// What the topic holds of one business or user.
+    async fn history<E: Entry>(&self, id: &E::Id, reader: &Reader<'_>) -> Result<History<E>, StoreError> {
         let mut history = History::default();
         reader.to_end(|message| take(id, message, &mut history)).await?;
         Ok(history)
     }
 }
 
-/// Takes over a message, where it is about `id`. What cannot be read is skipped as the workers skip it, but for what a
+/// What stands of a business or user, which the next change is applied to.
+fn stands<E: Entry>(id: &E::Id, history: &History<E>) -> Result<Option<E>, StoreError> {
+    history.current().map_err(|fault| StoreError::Newer { subject: E::subject(id).to_string(), fault })
+}
+
+/// Takes over a message, where it is about `id`. What cannot be read is taken as the workers take it, but for what a
 /// later release wrote.
-fn take(id: BusinessId, message: &BorrowedMessage<'_>, history: &mut History) -> Result<(), StoreError> {
-    if id_of(message).ok() != Some(id) {
-        return Ok(());
+fn take<E: Entry>(id: &E::Id, message: &BorrowedMessage<'_>, history: &mut History<E>) {
+    let subject = E::subject(id);
+    if subject_of(message).ok().as_ref() != Some(&subject) {
+        return;
     }
-    match read(message) {
-        Ok(written) => history.take(written),
-        Err(Unreadable::Value(fault @ DecodeError::UnknownSchema(_))) => {
-            return Err(StoreError::Newer { business: id, fault });
+    let (written, read) = read(id.clone(), message);
+    if let Some(written) = written {
+        history.take(written);
+    }
+    match read {
+        Ok(()) => {}
+        Err(Unreadable::Value(DecodeError::UnknownSchema(schema))) => history.take_later(schema),
+        Err(fault) => {
+            tracing::warn!(%subject, %fault, "a value cannot be read: a business stands as before, and a user does not");
         }
-        Err(fault) => tracing::warn!(business_id = %id, %fault, "a value cannot be read: the one before stands"),
     }
-    Ok(())
 }

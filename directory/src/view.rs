@@ -41,7 +41,8 @@ pub enum ViewEvent<'a> {
     Following,
     /// Kafka or the topic is away, with the reason: the view serves what it has.
     Away(&'a str),
-    /// A message that cannot be taken over. The business keeps the value before; putting it again repairs it.
+    /// A message that cannot be taken over. A business keeps the value before, and a user does not sign in; putting it
+    /// again repairs it.
     Unreadable {
         /// Its offset in the directory's topic.
         offset: i64,
@@ -211,7 +212,7 @@ impl<R: Fn(ViewEvent<'_>) + Send + Sync + 'static> Following<R> {
         };
         if let Err(fault) = self.ahead.apply(&message) {
             let offset = message.offset();
-            tracing::error!(offset, %fault, "a value of the directory cannot be read; the business keeps its last one");
+            tracing::error!(offset, %fault, "a value of the directory cannot be read; a business keeps its last one");
             (self.report)(ViewEvent::Unreadable { offset, fault: &fault });
         }
         Step::Taken

@@ -11,7 +11,7 @@ use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, write
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Business, CallRecord, ConversionEvent, Verdict, WriteSchemas,
+    Business, CallRecord, ConversionEvent, EndedSession, User, Verdict, WriteSchemas,
     ledger::{Accepted, Claim, Intent, Refused, State},
 };
 
@@ -246,4 +246,7 @@ messages! {
     Refused: ["v1"];
     State: ["v1"];
     Business: ["v1"];
+    // New in this release: workers of the one before report each value and go on.
+    User: ["v1"];
+    EndedSession: ["v1"];
 }

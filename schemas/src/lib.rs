@@ -7,7 +7,7 @@
 //! | [`outcome`] | what became of a call, and the verdict that carries it back |
 //! | [`record`] | the analytics record: call and outcome |
 //! | [`ledger`] | the records of the order ledger |
-//! | [`business`] | a value of the directory |
+//! | [`business`], [`user`] | the values of the directory |
 //! | [`order`] | the order key, and the partition it lives on |
 //! | [`money`] | exact decimals |
 //! | [`meta`] | Meta's numbers that more than one program goes by |
@@ -26,6 +26,7 @@ pub mod order;
 pub mod outcome;
 pub mod record;
 pub mod topics;
+pub mod user;
 pub mod write;
 
 pub use business::{ApiKey, Business, Channel};
@@ -38,4 +39,5 @@ pub use order::{OrderHash, OrderKey};
 pub use outcome::{ConversionStatus, FailureStage, MetaError, Outcome, Reason, Verdict};
 pub use record::CallRecord;
 pub use topics::Topics;
+pub use user::{EndedSession, Role, User};
 pub use write::WriteSchemas;

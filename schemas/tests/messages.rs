@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use capi_schemas::{
-    ApiKey, Business, Call, CallId, CallRecord, Channel, ConversionEvent, ConversionStatus, DecodeError, FailureStage,
-    Lane, LedgerRecord, LineItem, Message, MetaError, Micros, Outcome, Progress, Reason, Verdict,
+    ApiKey, Business, Call, CallId, CallRecord, Channel, ConversionEvent, ConversionStatus, DecodeError, EndedSession,
+    FailureStage, Lane, LedgerRecord, LineItem, Message, MetaError, Micros, Outcome, Progress, Reason, Role, User,
+    Verdict,
     ledger::{Acceptance, Accepted, Claim, Intent, Listed, OpenIntent, Refused, State},
 };
 
@@ -80,6 +81,23 @@ fn every_message_survives_the_wire() {
         channel: Some(channel),
         keys: vec![key],
     });
+}
+
+fn user(role: Role) -> User {
+    let (name, password) = ("ada".into(), "$argon2id$".into());
+    User { name, role, businesses: vec!["b1".into(), "b2".into()], password, sessions_from: 7 }
+}
+
+#[test]
+fn users_and_ended_sessions_survive_the_wire() {
+    survives(&user(Role::Operator));
+    survives(&user(Role::Merchant));
+    survives(&EndedSession { session_id: "s_-1".into(), expires_at: 9 });
+}
+
+#[test]
+fn no_formatting_shows_the_hash_of_a_password() {
+    assert!(!format!("{:#?}", user(Role::Operator)).contains("argon2id"));
 }
 
 fn ledger_records() -> Vec<LedgerRecord> {

@@ -14,9 +14,11 @@ const RELEASED: &[(&str, &str)] = &[
     ("Claim.v1", "fa338cdd5675dce7"),
     ("ConversionEvent.v1", "260c9d3d0f42be56"),
     ("ConversionEvent.v2", "73c6d6d328fb9085"),
+    ("EndedSession.v1", "ce1c28a50bfe572b"),
     ("Intent.v1", "cb089f6fcdbefdf3"),
     ("Refused.v1", "4fa3c13b2e4278e9"),
     ("State.v1", "c5dfd44da8cfa16e"),
+    ("User.v1", "ff0e280b4cff7bac"),
     ("Verdict.v1", "2712dba7e496677c"),
 ];
 

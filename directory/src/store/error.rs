@@ -2,14 +2,17 @@
 
 use schemas::DecodeError;
 
-use crate::{id::BusinessId, rules::Fault, token::TokenError};
+use crate::{id::BusinessId, rules::Fault, token::TokenError, users::UserName};
 
-/// Why a business was not read or changed.
+/// Why a business or a user was not read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such business.
     #[error("there is no business {0}")]
     UnknownBusiness(BusinessId),
+    /// There is no such user.
+    #[error("there is no user {0}")]
+    UnknownUser(UserName),
     /// The business has no such key.
     #[error("business {business} has no key {key_id}")]
     UnknownKey {
@@ -29,17 +32,17 @@ pub enum StoreError {
         /// What is wrong with it.
         fault: TokenError,
     },
-    /// A later release has written this business: changing it here would undo what this one does not know of.
-    #[error("business {business} was written by a later release: {fault}")]
+    /// A later release has written this: changing it here would undo what this one does not know of.
+    #[error("{subject} was written by a later release: {fault}")]
     Newer {
-        /// The business.
-        business: BusinessId,
+        /// The business or the user.
+        subject: String,
         /// What this release does not know.
         fault: DecodeError,
     },
-    /// Too many others change the business: nothing is lost, but whose change stands is not known.
-    #[error("others kept changing business {0} meanwhile: look at it, and repeat the command where it did not take")]
-    Contended(BusinessId),
+    /// Too many others change the same: nothing is lost, but whose change stands is not known.
+    #[error("others kept changing {0} meanwhile: look at it, and repeat the command where it did not take")]
+    Contended(String),
     /// The directory's topic does not exist.
     #[error("topic {0} does not exist: run `capi setup`")]
     NotSetUp(String),

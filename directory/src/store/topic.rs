@@ -9,14 +9,14 @@ use rdkafka::{
     message::{BorrowedMessage, Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use schemas::{Business, Message, Topics};
+use schemas::Topics;
 use tokio::time::timeout;
 use worker::outage::Callbacks;
 
 use super::StoreError;
 use crate::{
-    business::BusinessEntry,
     change::BASE_HEADER,
+    subject::Subject,
     view::{PARTITION, from_beginning},
 };
 
@@ -40,11 +40,15 @@ impl Topic {
         Ok(Self { config: config.clone(), topics: topics.clone(), producer })
     }
 
-    /// Writes one business, made from the value at `base`; its offset, once all in-sync replicas have it.
-    pub(super) async fn write(&self, entry: &BusinessEntry, base: Option<i64>) -> Result<i64, StoreError> {
-        let (topic, key) = (self.topics.directory(), entry.id.to_string());
-        let value = Business::from(entry.clone()).encode();
-        let mut record = FutureRecord::to(&topic).partition(PARTITION).key(&key).payload(&value);
+    /// Writes one value, made from the one at `base`, or the removal of it; its offset, once all in-sync replicas have it.
+    pub(super) async fn write(
+        &self,
+        subject: &Subject,
+        value: Option<&[u8]>,
+        base: Option<i64>,
+    ) -> Result<i64, StoreError> {
+        let (topic, key) = (self.topics.directory(), subject.key());
+        let mut record = FutureRecord { payload: value, ..FutureRecord::to(&topic).partition(PARTITION).key(&key) };
         if let Some(base) = base {
             let header = Header { key: BASE_HEADER, value: Some(&base.to_string()) };
             record = record.headers(OwnedHeaders::new().insert(header));
@@ -82,26 +86,19 @@ pub(super) struct Reader<'t> {
 
 impl Reader<'_> {
     /// Takes every message up to the end of the topic.
-    pub(super) async fn to_end(
-        &self,
-        mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn to_end(&self, mut take: impl FnMut(&BorrowedMessage<'_>)) -> Result<(), StoreError> {
         while let Some(message) = self.next().await? {
-            take(&message)?;
+            take(&message);
         }
         Ok(())
     }
 
     /// Takes every message up to the one at offset `own`, which is in the topic.
-    pub(super) async fn through(
-        &self,
-        own: i64,
-        mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn through(&self, own: i64, mut take: impl FnMut(&BorrowedMessage<'_>)) -> Result<(), StoreError> {
         loop {
             // An end that was seen before the own write comes first.
             let Some(message) = self.next().await? else { continue };
-            take(&message)?;
+            take(&message);
             if message.offset() >= own {
                 return Ok(());
             }

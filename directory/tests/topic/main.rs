@@ -2,78 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test: also what is not inside a test function")]
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+mod cluster;
+mod users;
+
+use std::{num::NonZeroU32, time::Duration};
 
 use capi_directory::{
-    AccessToken, BusinessEntry, BusinessId, ChannelEntry, DirectoryView, KeyRefusal, SecretKeys, Snapshot, Store,
-    StoreError, ViewEvent, authenticate, keys::NewKey, store::Details,
+    AccessToken, BusinessEntry, BusinessId, ChannelEntry, DirectoryView, KeyRefusal, SecretKeys, StoreError,
+    authenticate, keys::NewKey, store::Details,
 };
-use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    message::{Header, OwnedHeaders},
-    mocking::MockCluster,
-    producer::{DefaultProducerContext, FutureProducer, FutureRecord},
-    types::{RDKafkaApiKey, RDKafkaRespErr},
-    util::Timeout,
-};
-use schemas::{Business, Message, Topics};
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    time::timeout,
-};
+use cluster::{Cluster, messages, until};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use schemas::{Business, Message};
+use tokio::time::timeout;
 use uuid::Uuid;
-
-struct Cluster {
-    mock: MockCluster<'static, DefaultProducerContext>,
-    config: ClientConfig,
-    topics: Topics,
-}
-
-impl Cluster {
-    fn start() -> Self {
-        let mock = MockCluster::new(1).unwrap();
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", mock.bootstrap_servers());
-        let topics = Topics::new("test");
-        mock.create_topic(&topics.directory(), 1, 1).unwrap();
-        Self { mock, config, topics }
-    }
-
-    fn store(&self) -> Store {
-        Store::open(&self.config, &self.topics).unwrap()
-    }
-
-    fn view(&self) -> (DirectoryView, UnboundedReceiver<String>) {
-        let (sender, events) = unbounded_channel();
-        let report = move |event: ViewEvent<'_>| {
-            let _ = sender.send(match event {
-                ViewEvent::Following => "following".to_owned(),
-                ViewEvent::Away(_) => "away".to_owned(),
-                ViewEvent::Unreadable { offset, .. } => format!("unreadable {offset}"),
-            });
-        };
-        (
-            DirectoryView::start(&self.config, &self.topics, report, |task| tokio::spawn(task).abort_handle()).unwrap(),
-            events,
-        )
-    }
-
-    async fn write(&self, key: &str, payload: Option<&[u8]>) {
-        self.write_from(None, key, payload).await;
-    }
-
-    /// As a command writes that made its value from the one at `base`.
-    async fn write_from(&self, base: Option<i64>, key: &str, payload: Option<&[u8]>) {
-        let producer: FutureProducer = self.config.create().unwrap();
-        let topic = self.topics.directory();
-        let base = base.map(|base| base.to_string());
-        let header = base.as_ref().map(|base| Header { key: "base-offset", value: Some(base) });
-        let headers = header.map(|header| OwnedHeaders::new().insert(header));
-        let record = FutureRecord { payload, headers, ..FutureRecord::<_, [u8]>::to(&topic).key(key).partition(0) };
-        producer.send(record, Timeout::Never).await.unwrap();
-    }
-}
 
 fn id(number: u128) -> BusinessId {
     Uuid::from_u128(number).into()
@@ -93,20 +35,6 @@ fn channel() -> ChannelEntry {
         test_event_code: None,
         max_concurrency: None,
     }
-}
-
-/// The first snapshot of which `holds` is true; a minute without one is a failure.
-async fn until(view: &DirectoryView, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-    let found = async {
-        loop {
-            let snapshot = view.snapshot();
-            if holds(&snapshot) {
-                return snapshot;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_mins(1), found).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,19 +141,6 @@ async fn a_command_that_is_killed_before_its_repair_undoes_nothing() {
     assert_eq!(last_value(&cluster), stands);
     assert!(!store.seal_token_anew(id(1), &keys).await.unwrap());
     assert_eq!(messages(&cluster).len(), 6, "nothing is written where nothing is to be mended");
-}
-
-/// All messages of the directory's topic, by their payloads.
-fn messages(cluster: &Cluster) -> Vec<Vec<u8>> {
-    let mut config = cluster.config.clone();
-    let config = config.set("group.id", "test").set("enable.partition.eof", "true");
-    let consumer: BaseConsumer = config.create().unwrap();
-    let mut start = TopicPartitionList::new();
-    start.add_partition_offset(&cluster.topics.directory(), 0, Offset::Offset(0)).unwrap();
-    consumer.assign(&start).unwrap();
-    let polled = std::iter::from_fn(|| consumer.poll(Timeout::Never));
-    let messages = polled.map_while(|polled| polled.ok().map(|message| message.payload().unwrap_or_default().to_vec()));
-    messages.collect()
 }
 
 fn last_value(cluster: &Cluster) -> BusinessEntry {
