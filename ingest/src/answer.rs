@@ -19,7 +19,7 @@ pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-a
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The whole body of a success.
-const RECEIVED: &str = r#"{"events_received":1}"#;
+pub(crate) const RECEIVED: &str = r#"{"events_received":1}"#;
 
 /// What was decided about a call.
 #[derive(Clone, Debug, PartialEq, Eq)]

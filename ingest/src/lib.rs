@@ -5,7 +5,7 @@
 //! | module | step |
 //! |---|---|
 //! | [`server`] | connections on the public address |
-//! | [`router`] | the one path, and what is no call |
+//! | [`router`] | the paths, and what is no call |
 //! | [`call`] | the walk through the checks, and the record before the answer |
 //! | [`admission`] | overload |
 //! | [`auth`], [`client`], [`limits`] | who calls, from where, how often |
@@ -16,7 +16,8 @@
 //! | [`verdict`] | back from it |
 //! | [`refusal`], [`answer`] | what the caller is told |
 //!
-//! [`lookup`] answers who asks later what became of a call. [`service`] holds what all calls share, [`settings`] what an operator chooses, and [`run`] puts it together.
+//! [`lookup`] answers who asks later what became of a call, and [`openapi`] describes all of it. [`service`] holds what
+//! all calls share, [`settings`] what an operator chooses, and [`run`] puts it together.
 
 pub mod admission;
 pub mod answer;
@@ -27,6 +28,7 @@ pub mod client;
 pub mod limits;
 pub mod lookup;
 pub mod metrics;
+pub mod openapi;
 pub mod prefer;
 pub mod publish;
 pub mod refusal;

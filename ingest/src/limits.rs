@@ -4,4 +4,5 @@ mod failures;
 mod rate;
 
 pub use failures::Failures;
+pub(crate) use failures::{MOST as MOST_FAILURES, WINDOW as FAILURE_WINDOW};
 pub use rate::Rates;

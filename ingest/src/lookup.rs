@@ -29,12 +29,14 @@ mod history;
 mod question;
 
 use history::Found;
+pub(crate) use history::{MOST as MOST_TOLD, example};
 use question::Question;
+pub(crate) use question::fault_of;
 
 /// Questions that are asked of ClickHouse at once, by all businesses together.
 const AT_ONCE: usize = 16;
 /// Questions of one business in a second.
-const PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+pub(crate) const PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// How long ClickHouse may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! The public path: calls are posted to it, and what became of them is got from it.
+//! The public paths: calls are posted to the one, and what became of them is got from it; the others describe it.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -19,10 +19,11 @@ use crate::{
     answer::Failure,
     call::{self, Arrival, Lasting},
     lookup,
+    openapi::{DOCS, Document, Documents, OPENAPI},
     service::Service,
 };
 
-const CONVERSION_EVENTS: &str = "/external/v1/businesses/{business_id}/conversion_events";
+pub(crate) const CONVERSION_EVENTS: &str = "/external/v1/businesses/{business_id}/conversion_events";
 
 /// The other end of a request's connection: an extension that the server gives to every request.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +31,12 @@ pub struct Peer(pub IpAddr);
 
 /// Routes every request to an answer.
 pub fn router(service: Arc<Service>) -> Router {
+    let Documents { openapi, docs } = Documents::render();
+    let read = |document: Document| get(move |request| read(document, request)).fallback(only_read);
     Router::new()
         .route(CONVERSION_EVENTS, get(look_up).post(conversion_events).fallback(other_method))
+        .route(OPENAPI, read(openapi))
+        .route(DOCS, read(docs))
         .fallback(other_path)
         .with_state(service)
 }
@@ -64,6 +69,18 @@ fn asked(head: &Parts) -> &str {
 /// The root of a call's trace here. What is empty is filled with the answer.
 fn call_span(call_id: CallId) -> Span {
     tracing::info_span!("call", %call_id, otel.kind = "server", http_status = Empty, outcome = Empty)
+}
+
+/// A document has no record, and no call's metrics count it.
+async fn read(document: Document, request: Request) -> Response {
+    let arrival = arrival(&request);
+    let (head, body) = request.into_parts();
+    call::drain(&head, body).await;
+    document.response(arrival.call_id)
+}
+
+async fn only_read(request: Request) -> Response {
+    not_a_call(request, Failure::only_read()).await
 }
 
 async fn other_method(request: Request) -> Response {

@@ -13,20 +13,27 @@ mod violation;
 
 pub(crate) use field::is_blank;
 use field::{Findings, Text};
-pub(crate) use payload::LONGEST_ORDER_ID;
+pub(crate) use payload::{CONTENT_TYPES, LONGEST_ORDER_ID, LONGEST_PRODUCT_ID};
+pub(crate) use time::EARLIEST;
 pub use violation::{FieldReason, Violation};
 
 /// What can be reported.
-const PURCHASE: &str = "Purchase";
-const VIEW_CONTENT: &str = "ViewContent";
+pub(crate) const PURCHASE: &str = "Purchase";
+pub(crate) const VIEW_CONTENT: &str = "ViewContent";
+/// The longest texts, in UTF-8 bytes.
+pub(crate) const LONGEST_TRACKING_ID: usize = 512;
+pub(crate) const LONGEST_SENDOUT_ID: usize = 256;
+pub(crate) const LONGEST_CLICK_ID: usize = 1024;
+pub(crate) const LONGEST_AD_ID: usize = 128;
 
 /// Checks every field of a request and fills `call`, whose `received_at` stands for an event time that was not given.
 /// The request is valid where no violation is returned.
 pub fn validate(request: &Request<'_>, call: &mut Call) -> Vec<Violation> {
     let mut findings = Findings::default();
-    call.cnct_tracking_id = findings.required("cnct_tracking_id", request.cnct_tracking_id, Text::upto(512));
+    let tracking_id = Text::upto(LONGEST_TRACKING_ID);
+    call.cnct_tracking_id = findings.required("cnct_tracking_id", request.cnct_tracking_id, tracking_id);
     call.event_name = event_name(request.event_name, &mut findings);
-    call.sendout_id = findings.required("sendout_id", request.sendout_id, Text::upto(256));
+    call.sendout_id = findings.required("sendout_id", request.sendout_id, Text::upto(LONGEST_SENDOUT_ID));
     attribution(&request.attribution, call, &mut findings);
     payload::check(&request.payload, call, &mut findings);
     findings.violations
@@ -54,8 +61,9 @@ fn attribution(given: &Part<Attribution<'_>>, call: &mut Call, findings: &mut Fi
         Part::Other => return findings.wrong_type("attribution.meta_ctwa", "an object"),
         Part::Object(click) => click,
     };
-    call.ctwa_clid = findings.required("attribution.meta_ctwa.ctwa_clid", click.ctwa_clid, Text::upto(1024));
-    call.ad_id = findings.required("attribution.meta_ctwa.ad_id", click.ad_id, Text::upto(128));
+    let click_id = Text::upto(LONGEST_CLICK_ID);
+    call.ctwa_clid = findings.required("attribution.meta_ctwa.ctwa_clid", click.ctwa_clid, click_id);
+    call.ad_id = findings.required("attribution.meta_ctwa.ad_id", click.ad_id, Text::upto(LONGEST_AD_ID));
 }
 
 #[cfg(test)]

@@ -21,7 +21,10 @@ pub enum Status {
     /// Too many calls.
     ResourceExhausted,
     /// No such method on this path.
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// Those that it has.
+        allow: &'static str,
+    },
     /// Send it again later.
     Unavailable,
     /// No valid key.
@@ -36,19 +39,19 @@ impl Status {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
         }
     }
 
     /// The number and the name of `google.rpc.Code`.
-    fn code(self) -> (i32, &'static str) {
+    pub(crate) fn code(self) -> (i32, &'static str) {
         match self {
             Self::InvalidArgument | Self::TooLarge => (3, "INVALID_ARGUMENT"),
             Self::NotFound => (5, "NOT_FOUND"),
             Self::ResourceExhausted => (8, "RESOURCE_EXHAUSTED"),
-            Self::MethodNotAllowed => (12, "UNIMPLEMENTED"),
+            Self::MethodNotAllowed { .. } => (12, "UNIMPLEMENTED"),
             Self::Unavailable => (14, "UNAVAILABLE"),
             Self::Unauthenticated => (16, "UNAUTHENTICATED"),
         }
@@ -129,11 +132,18 @@ impl Failure {
     /// The endpoint takes `POST`, and `GET` for what became of it.
     pub fn method_not_allowed() -> Self {
         let message = "Conversion events are reported with POST, and what became of them is asked with GET";
-        Self::unrecorded(Status::MethodNotAllowed, "METHOD_NOT_ALLOWED", message, None)
+        let status = Status::MethodNotAllowed { allow: "GET, HEAD, POST" };
+        Self::unrecorded(status, "METHOD_NOT_ALLOWED", message, None)
+    }
+
+    /// A document is only read.
+    pub fn only_read() -> Self {
+        let status = Status::MethodNotAllowed { allow: "GET, HEAD" };
+        Self::unrecorded(status, "METHOD_NOT_ALLOWED", "This is read with GET", None)
     }
 
     /// The JSON body.
-    pub(super) fn body(&self, call_id: CallId) -> Vec<u8> {
+    pub(crate) fn body(&self, call_id: CallId) -> Vec<u8> {
         let (code, status) = self.status.code();
         let mut details = vec![Detail::ErrorInfo {
             reason: self.reason,
@@ -163,8 +173,8 @@ impl Failure {
                 let challenge = HeaderValue::from_static(r#"ApiKey realm="capi", header="X-API-KEY""#);
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
-            Status::MethodNotAllowed => {
-                headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+            Status::MethodNotAllowed { allow } => {
+                headers.insert(header::ALLOW, HeaderValue::from_static(allow));
             }
             _ => {}
         }

@@ -11,8 +11,8 @@ use std::{
 use tokio::time::Instant;
 
 /// Failures of an address that are still recorded within [`WINDOW`].
-const MOST: usize = 60;
-const WINDOW: Duration = Duration::from_mins(1);
+pub(crate) const MOST: usize = 60;
+pub(crate) const WINDOW: Duration = Duration::from_mins(1);
 /// Addresses that are remembered: at most 10 MB of times. An attacker with more of them than that is not held up by
 /// counting addresses.
 const ADDRESSES: usize = 10_000;

@@ -4,12 +4,12 @@ use clickhouse::{Client, Row};
 use schemas::call::ID_TIME_SLACK;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 use super::question::Question;
 
 /// Calls that are told, the newest first; an order seldom has more than a few.
-const MOST: usize = 100;
+pub(crate) const MOST: usize = 100;
 
 /// A call's row, as far as it is told.
 #[derive(Clone, Debug, Row, Deserialize)]
@@ -161,4 +161,46 @@ impl<'f> Meta<'f> {
             fbtrace_id: &found.forward_reference_id,
         })
     }
+}
+
+/// An answer for the documentation: an order that Meta rejected, corrected and sent again.
+pub(crate) fn example() -> Vec<u8> {
+    const FIRST: i64 = 1_764_172_800;
+    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let corrected = Found {
+        call_id: uuid!("019ac001-0000-7000-8000-00000000c0de"),
+        received_at: at(FIRST + 90),
+        event_name: "Purchase".to_owned(),
+        order_id: "ORD-7821".to_owned(),
+        conversion_status: "forwarded".to_owned(),
+        http_status: 200,
+        failure_stage: String::new(),
+        reason: String::new(),
+        error: String::new(),
+        meta_http_status: Some(200),
+        meta_code: None,
+        meta_error_subcode: None,
+        meta_error: String::new(),
+        forward_reference_id: "BcDeFg234".to_owned(),
+        forward_attempts: 1,
+        possibly_duplicate: false,
+        duplicate_of: None,
+    };
+    let title = "Messaging Event Invalid Ctwa Clid";
+    let rejected = Found {
+        call_id: uuid!("019ac000-0000-7000-8000-00000000c0de"),
+        received_at: at(FIRST),
+        conversion_status: "rejected".to_owned(),
+        http_status: 400,
+        failure_stage: "meta_forward".to_owned(),
+        reason: "META_REJECTED".to_owned(),
+        error: title.to_owned(),
+        meta_http_status: Some(400),
+        meta_code: Some(100),
+        meta_error_subcode: Some(2_804_087),
+        meta_error: title.to_owned(),
+        forward_reference_id: "AbCdEf123".to_owned(),
+        ..corrected.clone()
+    };
+    body(vec![corrected, rejected])
 }

@@ -35,6 +35,11 @@ impl Question {
     }
 }
 
+/// What is wrong with a query, if anything.
+pub(crate) fn fault_of(query: &str) -> Option<Vec<Violation>> {
+    Question::read(query).err()
+}
+
 fn order(id: String) -> Result<Question, Violation> {
     if is_blank(&id) {
         return Err(violation("order_id", FieldReason::FieldRequired, "must not be blank"));

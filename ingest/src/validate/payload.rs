@@ -11,6 +11,10 @@ use crate::request::{Given, Line, List, MAX_ITEMS, Part, Payload};
 
 /// The longest order id, in UTF-8 bytes.
 pub(crate) const LONGEST_ORDER_ID: usize = 256;
+/// The longest id of a product, likewise.
+pub(crate) const LONGEST_PRODUCT_ID: usize = 256;
+/// What products are referred to by.
+pub(crate) const CONTENT_TYPES: [&str; 2] = ["product", "product_group"];
 
 const CURRENCY: &str = "payload.currency";
 const VALUE: &str = "payload.value";
@@ -62,7 +66,7 @@ fn checked_currency(text: String, findings: &mut Findings) -> String {
 fn content_type(given: Given<'_>, findings: &mut Findings) -> String {
     const FIELD: &str = "payload.content_type";
     let text = findings.text(FIELD, given).filter(|text| !is_blank(text)).unwrap_or_default();
-    if !matches!(text.as_str(), "" | "product" | "product_group") {
+    if !text.is_empty() && !CONTENT_TYPES.contains(&text.as_str()) {
         findings.add(FIELD, FieldReason::FieldValue, "must be `product` or `product_group`");
     }
     text
@@ -72,7 +76,7 @@ fn content_ids(given: &List<Given<'_>>, findings: &mut Findings) -> Vec<String> 
     let ids = items("payload.content_ids", given, "an array of strings", findings);
     let read = ids.iter().enumerate().map(|(at, id)| {
         // An element that is `null` or blank is an id that is missing.
-        findings.required(format_args!("payload.content_ids[{at}]"), *id, Text::upto(256))
+        findings.required(format_args!("payload.content_ids[{at}]"), *id, Text::upto(LONGEST_PRODUCT_ID))
     });
     read.filter(|id| !id.is_empty()).collect()
 }
@@ -94,7 +98,7 @@ fn line_item(at: usize, given: &Part<Line<'_>>, findings: &mut Findings) -> Opti
     };
     line.id?;
     let before = findings.violations.len();
-    let id = findings.optional(format_args!("payload.contents[{at}].id"), line.id, Text::upto(256));
+    let id = findings.optional(format_args!("payload.contents[{at}].id"), line.id, Text::upto(LONGEST_PRODUCT_ID));
     if id.is_empty() && findings.violations.len() == before {
         return None;
     }

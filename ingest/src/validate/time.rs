@@ -4,7 +4,7 @@ use super::{FieldReason, field::Findings};
 use crate::request::Given;
 
 /// 2000-01-01T00:00:00Z, in Unix seconds: no conversion is older.
-const EARLIEST: i64 = 946_684_800;
+pub(crate) const EARLIEST: i64 = 946_684_800;
 /// How far a merchant's clock may be ahead of ours, in milliseconds.
 const AHEAD: i64 = 60_000;
 /// What a column of the record can hold, in Unix seconds.

@@ -11,39 +11,43 @@ pub struct Violation {
     pub description: String,
 }
 
-/// The kinds of faults, as the contract names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldReason {
-    /// Absent, `null` or blank.
-    FieldRequired,
-    /// Too many bytes.
-    FieldTooLong,
-    /// Of another JSON type.
-    FieldType,
-    /// Out of range, or with control characters.
-    FieldValue,
-    /// Too many elements.
-    TooManyItems,
-    /// Neither `Purchase` nor `ViewContent`.
-    UnsupportedEventName,
-    /// No active ISO 4217 code.
-    InvalidCurrency,
-    /// More than a minute after the call.
-    EventInFuture,
+macro_rules! field_reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The kinds of faults, as the contract names them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum FieldReason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl FieldReason {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name in error bodies.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl FieldReason {
-    /// The name in error bodies.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FieldRequired => "FIELD_REQUIRED",
-            Self::FieldTooLong => "FIELD_TOO_LONG",
-            Self::FieldType => "FIELD_TYPE",
-            Self::FieldValue => "FIELD_VALUE",
-            Self::TooManyItems => "TOO_MANY_ITEMS",
-            Self::UnsupportedEventName => "UNSUPPORTED_EVENT_NAME",
-            Self::InvalidCurrency => "INVALID_CURRENCY",
-            Self::EventInFuture => "EVENT_IN_FUTURE",
-        }
-    }
+field_reasons! {
+    /// Absent, `null` or blank.
+    FieldRequired = "FIELD_REQUIRED",
+    /// Too many bytes.
+    FieldTooLong = "FIELD_TOO_LONG",
+    /// Of another JSON type.
+    FieldType = "FIELD_TYPE",
+    /// Out of range, or with control characters.
+    FieldValue = "FIELD_VALUE",
+    /// Too many elements.
+    TooManyItems = "TOO_MANY_ITEMS",
+    /// Neither `Purchase` nor `ViewContent`.
+    UnsupportedEventName = "UNSUPPORTED_EVENT_NAME",
+    /// No active ISO 4217 code.
+    InvalidCurrency = "INVALID_CURRENCY",
+    /// More than a minute after the call.
+    EventInFuture = "EVENT_IN_FUTURE",
 }

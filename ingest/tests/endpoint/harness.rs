@@ -10,6 +10,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, to_bytes},
+    response::Response,
 };
 use capi_ingest::{
     admission::Capacity,
@@ -29,6 +30,8 @@ use tower::ServiceExt;
 use uuid::Uuid;
 use warehouse::ClickHouseSettings;
 use worker::health::{Dependency, Health};
+
+use crate::conformity;
 
 /// The body of the endpoint's page, without the event's time.
 pub const EXAMPLE: &str = r#"{
@@ -193,11 +196,20 @@ impl Fixture {
         self.send_from("203.0.113.9", request).await
     }
 
-    pub async fn send_from(&self, peer: &str, mut request: Request<Body>) -> Got {
-        request.extensions_mut().insert(Peer(peer.parse::<IpAddr>().unwrap()));
-        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+    pub async fn send_from(&self, peer: &str, request: Request<Body>) -> Got {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let response = self.respond_to(peer, request).await;
+        let (head, body) = response.into_parts();
         let body = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap();
-        Got { http: head.status.as_u16(), headers: head.headers, body }
+        let got = Got { http: head.status.as_u16(), headers: head.headers, body };
+        conformity::check(&method, &path, &got);
+        got
+    }
+
+    /// The response as it is.
+    pub async fn respond_to(&self, peer: &str, mut request: Request<Body>) -> Response {
+        request.extensions_mut().insert(Peer(peer.parse::<IpAddr>().unwrap()));
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     pub fn messages(&self, topic: &str) -> Vec<Append> {

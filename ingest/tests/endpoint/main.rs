@@ -5,9 +5,11 @@
 mod abuse;
 mod any_bytes;
 mod checks;
+mod conformity;
 mod harness;
 mod limits;
 mod lookup;
+mod openapi;
 mod overload;
 mod server;
 mod wait;
