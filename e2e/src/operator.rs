@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf, process::Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::{
+    io::AsyncWriteExt as _,
+    process::{Child, Command},
+};
 
 /// Runs `capi` against one deployment.
 #[derive(Clone)]
@@ -70,11 +73,27 @@ impl Operator {
         self.spawn(&[], &[arguments, &["--json"]].concat())
     }
 
+    /// Runs a command with `--json` that reads from its standard input, whatever becomes of it.
+    ///
+    /// # Errors
+    /// Where it cannot be run.
+    pub async fn run_reading(&self, input: &str, arguments: &[&str]) -> anyhow::Result<Said> {
+        let mut command = self.command(&[], &[arguments, &["--json"]].concat());
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        // A command that refuses its arguments reads nothing.
+        let _ = child.stdin.take().context("no stdin")?.write_all(input.as_bytes()).await;
+        Said::of(child).await
+    }
+
     fn spawn(&self, settings: &[(&str, &str)], arguments: &[&str]) -> anyhow::Result<Child> {
+        Ok(self.command(settings, arguments).spawn()?)
+    }
+
+    fn command(&self, settings: &[(&str, &str)], arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).env_clear().envs(self.environment.iter().cloned()).envs(settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        Ok(command.spawn()?)
+        command
     }
 
     /// Runs a command that must succeed; its answer, line by line.

@@ -16,6 +16,8 @@ mod dashboards;
 #[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
+mod described;
+#[cfg(test)]
 mod example;
 #[cfg(test)]
 mod fields;
@@ -48,6 +50,8 @@ mod setup;
 mod trace;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod users;
 #[cfg(test)]
 mod views;
 #[cfg(test)]
@@ -96,6 +100,7 @@ fn alone(suite: &Arc<Suite>) -> Vec<Trial> {
         outages::kafka::kafka_comes_and_goes,
         upgrade::a_rolling_deploy_and_back,
         upgrade::a_writer_before_its_readers,
+        upgrade::users_before_their_readers,
     ]
 }
 
@@ -165,11 +170,13 @@ fn shared(suite: &Arc<Suite>) -> Vec<Trial> {
         changes::a_business_is_disabled,
         changes::a_channel_is_replaced,
         changes::a_channel_is_removed,
+        users::put_list_and_remove,
         replay::after_a_repair,
         replay::needs_a_filter,
         replay::from_two_terminals,
         dashboards::every_metric_is_exported,
         dashboards::every_statement_runs,
+        described::as_it_answers,
         dead_letters::garbage,
         dead_letters::redrive,
         dead_letters::two_groups,

@@ -65,13 +65,15 @@ pub(crate) async fn nothing_leaves(deployment: &mut Deployment) -> anyhow::Resul
     let merchant = Merchant::without_channel(deployment).await?;
     let refused_keys = refused_keys(deployment, &merchant).await?;
     put_channel(deployment, &merchant, &token, &mut said).await?;
+    let password = random_key()?;
+    put_user(deployment, &merchant, &password, &mut said).await?;
     calls(deployment, &merchant, &refused_keys, &mut said).await?;
     commands(deployment, &merchant, &mut said).await?;
     programs(deployment, &mut said).await?;
 
     let mut keys = refused_keys;
     keys.push(merchant.key.clone());
-    let planted = planted(deployment, &token, &keys)?;
+    let planted = planted(deployment, &token, &password, &keys)?;
     said.add("the topics", raw_topics(deployment)?);
     said.add("the rows", serde_json::to_vec(&deployment.analyst.rows("SELECT * FROM call_records").await?)?);
     said.add("process lists", lists.seen());
@@ -116,6 +118,7 @@ impl Said {
             ("the topics", merchant.key_id.as_str()),
             ("the topics", "parrot-refuses-the-token"),
             ("the topics", "no Avro"),
+            ("the topics", "user:ada"),
             ("the rows", "parrot-refuses-the-click"),
             ("the rows", "API_KEY_REVOKED"),
             ("process lists", "capi-forwarder"),
@@ -169,13 +172,14 @@ impl ProcessLists {
 }
 
 /// What is planted: the secrets of the settings, the token, and the secret part of each key.
-fn planted(deployment: &Deployment, token: &str, keys: &[String]) -> anyhow::Result<Planted> {
+fn planted(deployment: &Deployment, token: &str, password: &str, keys: &[String]) -> anyhow::Result<Planted> {
     let setting = |name: &str| deployment.setting(name).with_context(|| format!("no {name}"));
     let (current, previous) = (setting("CAPI_SECRET_KEY")?, setting("CAPI_SECRET_KEY_PREVIOUS")?);
     let (current_bytes, previous_bytes) = (BASE64_STANDARD.decode(current)?, BASE64_STANDARD.decode(previous)?);
     let headers = setting("OTEL_EXPORTER_OTLP_HEADERS")?;
     let mut secrets: Vec<(&str, &[u8])> = vec![
         ("the access token", token.as_bytes()),
+        ("the password of a user", password.as_bytes()),
         ("CAPI_SECRET_KEY", current.as_bytes()),
         ("the bytes of CAPI_SECRET_KEY", &current_bytes),
         ("CAPI_SECRET_KEY_PREVIOUS", previous.as_bytes()),
@@ -220,6 +224,17 @@ async fn put_channel(deployment: &Deployment, merchant: &Merchant, token: &str, 
         command(deployment, &[], &put, 0, said).await?;
     }
     deployment.a_change_takes_effect().await;
+    Ok(())
+}
+
+/// One that is taken, and one that breaks a rule.
+async fn put_user(deployment: &Deployment, merchant: &Merchant, password: &str, said: &mut Said) -> anyhow::Result<()> {
+    let put = ["user", "put", "ada", "--role", "merchant", "--business", &merchant.business];
+    for (input, code) in [(password.to_owned(), 0), (format!("{password}\n{password}"), 65)] {
+        let outcome = deployment.operator.run_reading(&input, &put).await?;
+        ensure!(outcome.code == code, "capi user put ends with {}: {}", outcome.code, outcome.stderr);
+        said.add("capi user put", outcome.stdout + &outcome.stderr);
+    }
     Ok(())
 }
 
@@ -297,12 +312,13 @@ async fn commands(deployment: &Deployment, merchant: &Merchant, said: &mut Said)
     let letters = async || Ok((!deployment.operator.list(&["dead-letters", "list"]).await?.is_empty()).then_some(()));
     wait::until("the dead letter", letters).await?;
     let business = merchant.business.as_str();
-    let succeed: [&[&str]; 11] = [
+    let succeed: [&[&str]; 12] = [
         &["--help"],
         &["channel", "put", "--help"],
         &["setup", "--help"],
         &["setup"],
         &["business", "list"],
+        &["user", "list"],
         &["business", "show", business],
         &["key", "list", business],
         &["channel", "reencrypt"],

@@ -20,6 +20,7 @@ use e2e::{
     gather,
     instance::Instance,
     merchant::Merchant,
+    operator::Operator,
     wait,
 };
 use futures::{StreamExt as _, stream};
@@ -106,6 +107,51 @@ pub(crate) async fn a_writer_before_its_readers(cluster: &Cluster) -> anyhow::Re
         Ok(())
     })
     .await
+}
+
+/// Users of the console are put while workers of the release before run: those say that they cannot read them, and take
+/// calls and change keys as if nothing had been, also once they start anew. The new ones mind nothing of it.
+pub(crate) async fn users_before_their_readers(cluster: &Cluster) -> anyhow::Result<()> {
+    before_the_deploy(cluster, "users", &Plan::default(), async |deployment, _| {
+        let directory = deployment.directory().to_owned();
+        let capi = Operator::new(cluster.program("capi")?, deployment.environment().to_vec(), directory);
+        let put = ["user", "put", "ada", "--role", "operator"];
+        let said = capi.run_reading("correct horse battery", &put).await?;
+        ensure!(said.code == 0, "{said:?}");
+        let merchant = Merchant::open(deployment).await?;
+        takes(deployment, &merchant, "beside-users", "").await?;
+        cannot_read(deployment, true).await?;
+        let old = deployment.operator.run(&["user", "list"]).await?;
+        ensure!(old.code == 65 && old.stderr.contains("unknown schema"), "{old:?}");
+        deployment.ingests[0].drain().await?;
+        deployment.ingests[0].restart().await?;
+        takes(deployment, &merchant, "restarted", "").await?;
+
+        let released = Release { programs: cluster, schemas: "released" };
+        for workers in [&mut deployment.ingests, &mut deployment.forwarders, &mut deployment.recorders] {
+            replace(workers, released).await?;
+        }
+        takes(deployment, &merchant, "deployed", "").await?;
+        cannot_read(deployment, false).await?;
+        let users = capi.list(&["user", "list"]).await?;
+        ensure!(users.len() == 1 && users[0]["name"] == "ada", "{users:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Whether the workers that read the directory count something in it that they cannot read.
+async fn cannot_read(deployment: &Deployment, expected: bool) -> anyhow::Result<()> {
+    let counts = [
+        (&deployment.ingests[0], r#"capi_ingest_unreadable_total{topic="directory"}"#),
+        (&deployment.forwarders[0], "capi_forwarder_directory_unreadable_total"),
+    ];
+    for (worker, metric) in counts {
+        let (_, page) = worker.admin_page("/metrics").await?;
+        let count = page.lines().find_map(|line| line.strip_prefix(metric)).map(str::trim);
+        ensure!(count == Some(if expected { "1" } else { "0" }), "{metric} is {count:?}");
+    }
+    Ok(())
 }
 
 /// The live event, its row that says pending, and the event of the backfill for each of the two groups that read it.

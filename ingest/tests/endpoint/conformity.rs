@@ -20,32 +20,33 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 #[track_caller]
 pub fn check(method: &Method, path: &str, got: &Got) {
     let response = response(method, path, got.http);
-    let what = format!("{method} {path}: {} {:?} {}", got.http, got.headers, got.body);
-    assert_eq!(got.header("content-type"), "application/json", "{what}");
+    let what = || format!("{method} {path}: {} {:?} {}", got.http, got.headers, got.body);
+    assert_eq!(got.header("content-type"), "application/json", "{}", what());
     let schema = &response["content"]["application/json"]["schema"];
     if let Err(fault) = validator(schema).validate(&got.body) {
-        panic!("{what}: {fault}, at {}", fault.instance_path());
+        panic!("{}: {fault}, at {}", what(), fault.instance_path());
     }
     let documented = response["headers"].as_object().unwrap();
     for (name, header) in documented {
         let header = resolve(header);
         match got.headers.get(name) {
             Some(value) => fits(header, value.to_str().unwrap(), &what),
-            None => assert_ne!(header["required"], true, "no {name}: {what}"),
+            None => assert_ne!(header["required"], true, "no {name}: {}", what()),
         }
     }
     for name in got.headers.keys().filter(|name| !["content-type", "content-length"].contains(&name.as_str())) {
         assert!(
             documented.keys().any(|known| known.eq_ignore_ascii_case(name.as_str())),
-            "{name} is not documented: {what}"
+            "{name} is not documented: {}",
+            what()
         );
     }
 }
 
-fn fits(header: &'static Value, value: &str, what: &str) {
+fn fits(header: &'static Value, value: &str, what: &dyn Fn() -> String) {
     let is_number = header["schema"]["type"] == "integer";
     let value = if is_number { json!(value.parse::<u64>().unwrap()) } else { json!(value) };
-    assert!(validator(&header["schema"]).is_valid(&value), "{value} is no header as documented: {what}");
+    assert!(validator(&header["schema"]).is_valid(&value), "{value} is no header as documented: {}", what());
 }
 
 /// The response that the document has for it.

@@ -11,13 +11,18 @@ use anyhow::{Context as _, ensure};
 use e2e::{cluster::Cluster, event::fresh};
 
 /// Each message's version that this release is the first to read, as it is compiled into every program.
-const NEWEST: [&str; 2] = [
+const NEWEST: [&str; 4] = [
     include_str!("../../../../schemas/avro/ConversionEvent.v2.avsc"),
     include_str!("../../../../schemas/avro/CallRecord.v2.avsc"),
+    include_str!("../../../../schemas/avro/User.v1.avsc"),
+    include_str!("../../../../schemas/avro/EndedSession.v1.avsc"),
 ];
-/// A field of theirs, and another of the same length: under that name it makes another schema.
-const FIELD: &str = r#""release""#;
-const ANOTHER: &str = r#""foreign""#;
+/// A field of each, and another of the same length: under that name it makes another schema.
+const FIELDS: [(&str, &str); 3] = [
+    (r#""release""#, r#""foreign""#),
+    (r#""sessions_from""#, r#""sessions_else""#),
+    (r#""session_id""#, r#""foreign_id""#),
+];
 
 const PROGRAMS: [&str; 5] = ["capi", "capi-ingest", "capi-forwarder", "capi-recorder", "capi-meta-sandbox"];
 
@@ -56,7 +61,8 @@ fn make(from: &Path, to: &Path) -> anyhow::Result<()> {
     // The stand-in for Meta reads no messages.
     ensure!(found.len() == NEWEST.len() || found.is_empty() && to.ends_with("capi-meta-sandbox"), "{found:?}");
     for schema in found {
-        let text = std::str::from_utf8(&program[schema.clone()])?.replace(FIELD, ANOTHER);
+        let text = std::str::from_utf8(&program[schema.clone()])?.to_owned();
+        let text = FIELDS.iter().fold(text, |text, (field, another)| text.replace(field, another));
         program[schema].copy_from_slice(text.as_bytes());
     }
     ensure!(AhoCorasick::new(NEWEST)?.find(&program).is_none(), "it knows the newest schemas still");
