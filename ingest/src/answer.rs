@@ -9,7 +9,7 @@ use schemas::{CallId, ConversionStatus};
 mod failure;
 mod meta;
 
-pub use failure::{Failure, Status};
+pub use failure::{Failure, Methods, Status};
 
 /// Says on every 2xx where the event stands: `forwarded`, `duplicate` or `pending`.
 pub const CONVERSION_STATUS: HeaderName = HeaderName::from_static("conversion-status");

@@ -1,4 +1,4 @@
-//! The endpoint described for machines, as OpenAPI 3.1, and for people: `/openapi.json` and `/docs`. Both are rendered
+//! The endpoint described for machines, as `OpenAPI` 3.1, and for people: `/openapi.json` and `/docs`. Both are rendered
 //! once, at start.
 //!
 //! The document is made of what the service itself goes by: the limits and names of [`validate`](crate::validate), the

@@ -1,4 +1,4 @@
-//! The OpenAPI document that a running ingest serves: its examples do what it says, and every kind of answer is as it is
+//! The `OpenAPI` document that a running ingest serves: its examples do what it says, and every kind of answer is as it is
 //! described there. What needs no real queue is held against it in `ingest/tests`.
 
 use anyhow::{Context as _, ensure};

@@ -21,14 +21,30 @@ pub enum Status {
     /// Too many calls.
     ResourceExhausted,
     /// No such method on this path.
-    MethodNotAllowed {
-        /// Those that it has.
-        allow: &'static str,
-    },
+    MethodNotAllowed(Methods),
     /// Send it again later.
     Unavailable,
     /// No valid key.
     Unauthenticated,
+}
+
+/// The methods that a path has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Methods {
+    /// Of the endpoint.
+    ReportAndAsk,
+    /// Of a document.
+    Read,
+}
+
+impl Methods {
+    /// The value of `Allow`.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::ReportAndAsk => "GET, HEAD, POST",
+            Self::Read => "GET, HEAD",
+        }
+    }
 }
 
 impl Status {
@@ -39,7 +55,7 @@ impl Status {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
         }
@@ -51,7 +67,7 @@ impl Status {
             Self::InvalidArgument | Self::TooLarge => (3, "INVALID_ARGUMENT"),
             Self::NotFound => (5, "NOT_FOUND"),
             Self::ResourceExhausted => (8, "RESOURCE_EXHAUSTED"),
-            Self::MethodNotAllowed { .. } => (12, "UNIMPLEMENTED"),
+            Self::MethodNotAllowed(_) => (12, "UNIMPLEMENTED"),
             Self::Unavailable => (14, "UNAVAILABLE"),
             Self::Unauthenticated => (16, "UNAUTHENTICATED"),
         }
@@ -132,13 +148,13 @@ impl Failure {
     /// The endpoint takes `POST`, and `GET` for what became of it.
     pub fn method_not_allowed() -> Self {
         let message = "Conversion events are reported with POST, and what became of them is asked with GET";
-        let status = Status::MethodNotAllowed { allow: "GET, HEAD, POST" };
+        let status = Status::MethodNotAllowed(Methods::ReportAndAsk);
         Self::unrecorded(status, "METHOD_NOT_ALLOWED", message, None)
     }
 
     /// A document is only read.
     pub fn only_read() -> Self {
-        let status = Status::MethodNotAllowed { allow: "GET, HEAD" };
+        let status = Status::MethodNotAllowed(Methods::Read);
         Self::unrecorded(status, "METHOD_NOT_ALLOWED", "This is read with GET", None)
     }
 
@@ -173,8 +189,8 @@ impl Failure {
                 let challenge = HeaderValue::from_static(r#"ApiKey realm="capi", header="X-API-KEY""#);
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
-            Status::MethodNotAllowed { allow } => {
-                headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            Status::MethodNotAllowed(methods) => {
+                headers.insert(header::ALLOW, HeaderValue::from_static(methods.as_str()));
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{one_of, reasons, reasons::Named, reference};
 use crate::{
-    answer::Status,
+    answer::{Methods, Status},
     limits::{FAILURE_WINDOW, MOST_FAILURES},
     validate::FieldReason,
 };
@@ -59,7 +59,7 @@ impl Failing {
         let own = match self.status {
             Status::Unauthenticated => Some("WWW-Authenticate"),
             Status::ResourceExhausted | Status::Unavailable => Some("Retry-After"),
-            Status::MethodNotAllowed { .. } => Some("Allow"),
+            Status::MethodNotAllowed(_) => Some("Allow"),
             _ => None,
         };
         let waited = self.is_waited_for.then_some("Preference-Applied");
@@ -111,7 +111,7 @@ pub(super) fn elsewhere() -> Value {
         is_waited_for: false,
     };
     let not_allowed = Failing {
-        status: Status::MethodNotAllowed { allow: "" },
+        status: Status::MethodNotAllowed(Methods::ReportAndAsk),
         description: "The path does not take this method.".to_owned(),
         reasons: vec![("METHOD_NOT_ALLOWED", "The path does not take this method; `Allow` has those that it takes.")],
         examples: Vec::new(),

@@ -182,7 +182,8 @@ fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = String>) -> S
     if rows.is_empty() {
         return String::new();
     }
-    let columns: String = columns.iter().map(|column| format!("<th scope=\"col\">{}</th>", escape(column))).collect();
+    let columns = columns.iter().map(|column| format!("<th scope=\"col\">{}</th>", escape(column)));
+    let columns = columns.collect::<Vec<_>>().concat();
     let title = escape(title);
     format!(
         "<div class=\"table\" role=\"region\" aria-label=\"{title}\" tabindex=\"0\"><table><caption>{title}</caption>\

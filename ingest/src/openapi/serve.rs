@@ -20,7 +20,7 @@ const KEPT: &str = "public, max-age=300";
 
 /// What is served beside the endpoint.
 pub struct Documents {
-    /// The OpenAPI document.
+    /// The `OpenAPI` document.
     pub openapi: Document,
     /// Its page.
     pub docs: Document,

@@ -1,4 +1,4 @@
-//! Every answer that the tests of the endpoint get is held against the OpenAPI document: its status is one that the
+//! Every answer that the tests of the endpoint get is held against the `OpenAPI` document: its status is one that the
 //! document has for the operation, its headers are those, and nothing is in its body that is not documented.
 
 use std::{

@@ -1,4 +1,4 @@
-//! The OpenAPI document: valid, true to the service, and served with its page.
+//! The `OpenAPI` document: valid, true to the service, and served with its page.
 
 mod agreement;
 
@@ -21,7 +21,7 @@ use crate::{
     harness::{Fixture, Got, Setup},
 };
 
-/// The official schema of OpenAPI 3.1 documents, by the OpenAPI Initiative (Apache-2.0).
+/// The official schema of `OpenAPI` 3.1 documents, by the `OpenAPI` Initiative (Apache-2.0).
 const META_SCHEMA: &str = include_str!("openapi/oas-3.1-2022-10-07.json");
 
 fn operations() -> impl Iterator<Item = (&'static str, &'static Value)> {

@@ -29,10 +29,8 @@ pub(super) fn inline(text: &str) -> String {
 
 /// Paragraphs.
 pub(super) fn prose(text: &str) -> String {
-    text.split("\n\n")
-        .filter(|paragraph| !paragraph.is_empty())
-        .map(|paragraph| format!("<p>{}</p>\n", inline(paragraph)))
-        .collect()
+    let paragraphs = text.split("\n\n").filter(|paragraph| !paragraph.is_empty());
+    paragraphs.map(|paragraph| format!("<p>{}</p>\n", inline(paragraph))).collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]
