@@ -28,7 +28,10 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use self::earlier::Earlier;
-use crate::load::{Answered, holds, told};
+use crate::{
+    crashes::patient,
+    load::{Answered, holds, told},
+};
 
 /// Calls at once.
 const AT_ONCE: usize = 8;
@@ -50,7 +53,7 @@ struct Release<'a> {
 /// worker on its way writes that.
 pub(crate) async fn a_rolling_deploy_and_back(cluster: &Cluster) -> anyhow::Result<()> {
     // Two of each, so that there is always one to go on.
-    let plan = Plan { ingests: 2, forwarders: 2, recorders: 2, ..Plan::default() };
+    let plan = patient(Plan { ingests: 2, forwarders: 2, recorders: 2, ..Plan::default() });
     before_the_deploy(cluster, "upgrade", &plan, async |deployment, before| {
         deployment.sandbox.put("latency?latency=40ms").await?;
         let merchant = Merchant::open(deployment).await?;
