@@ -4,7 +4,6 @@
 //! row again or ends as a duplicate, and one that is on its way twice is sent once (the order ledger decides).
 
 mod filter;
-mod reason;
 mod resend;
 mod row;
 
@@ -12,14 +11,13 @@ use std::fmt;
 
 use clap::Args;
 use clickhouse::query::Query;
-use schemas::meta::OLDEST;
+use schemas::{meta::OLDEST, repair::is_repairable};
 use serde::Serialize;
 use warehouse::{ClickHouseSettings, Fault, client::client};
 use worker::settings::KafkaSettings;
 
 use self::{
     filter::{Body, Filter},
-    reason::is_repairable,
     resend::Resend,
     row::Rejected,
 };

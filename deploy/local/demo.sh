@@ -19,6 +19,14 @@ new_key() {
     "$bin/capi" --json key create "$1" --name demo | python3 -c 'import json, sys; print(json.load(sys.stdin)["key"])'
 }
 
+# Makes the operator who signs in to the console, the first time only. The password is said once, and kept with the secrets.
+make_operator() {
+    [ -s "$local_dir/secrets/console-user" ] && return
+    secret console-password random_password | "$bin/capi" user put operator --role operator >/dev/null
+    secret console-user echo operator >/dev/null
+    new_operator=yes
+}
+
 # The page's example, with the current time and an order id of its own.
 example() { # order id
     cat <<JSON
@@ -94,4 +102,11 @@ curl -i -X POST "$(url)" \\
 curl -s '$clickhouse_url' --data-binary 'SELECT call_id, conversion_status, http_status, order_id, value FROM ${CAPI_CLICKHOUSE_DATABASE:-capi}.calls ORDER BY received_at DESC LIMIT 5 FORMAT PrettyCompact'
 curl -s '$sandbox_url/sandbox/credited'
 CURL
+}
+
+# The last line of all is where the console is.
+show_console() {
+    local password="the password is in $local_dir/secrets/console-password"
+    [ -n "${new_operator:-}" ] && password="the password is $(cat "$local_dir/secrets/console-password")  (said this once; kept in $local_dir/secrets/console-password)"
+    printf '\nThe console: sign in as %s; %s\n%s\n' "$(cat "$local_dir/secrets/console-user")" "$password" "$console_url"
 }

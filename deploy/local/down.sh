@@ -4,6 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/env.sh"
 source "$here/process.sh"
 
+stop console &
 stop ingest
 stop forwarder &
 stop recorder &

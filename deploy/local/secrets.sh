@@ -10,4 +10,5 @@ secret() { # name command… : the secret's text, made by the command the first 
 
 random_key() { head -c 32 /dev/urandom | base64; }
 random_token() { printf 'EAAdemo%s' "$(head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9')"; }
+random_password() { head -c 18 /dev/urandom | base64 | tr '+/' '-_'; }
 random_uuid() { cat /proc/sys/kernel/random/uuid; }

@@ -20,6 +20,8 @@ settings
 start_sandbox
 "$bin/capi" setup >>"$local_dir/logs/setup.log" 2>&1 || die "capi setup failed; its log is $local_dir/logs/setup.log"
 make_merchant
+make_operator
 start_workers
 if [ -f "$local_dir/example-shown" ]; then "$here/status.sh"; else show_example; fi
 show_curl
+show_console

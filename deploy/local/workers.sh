@@ -5,7 +5,10 @@ ingest_listen=${CAPI_LISTEN:-0.0.0.0:8080}
 ingest_admin=${CAPI_LOCAL_INGEST_ADMIN:-127.0.0.1:8081}
 forwarder_admin=${CAPI_LOCAL_FORWARDER_ADMIN:-127.0.0.1:8082}
 recorder_admin=${CAPI_LOCAL_RECORDER_ADMIN:-127.0.0.1:8083}
+console_listen=${CAPI_LOCAL_CONSOLE:-0.0.0.0:8084}
+console_admin=${CAPI_LOCAL_CONSOLE_ADMIN:-127.0.0.1:8085}
 endpoint="http://127.0.0.1:${ingest_listen##*:}"
+console_url="http://127.0.0.1:${console_listen##*:}"
 clickhouse_url="http://127.0.0.1:$clickhouse_port"
 sandbox_url="http://127.0.0.1:$sandbox_port"
 bin="$repo/target/release"
@@ -42,11 +45,18 @@ start_recorder() {
         || start recorder env CAPI_ADMIN_LISTEN="$recorder_admin" CAPI_INSTANCE=recorder-0 "$bin/capi-recorder"
 }
 
+start_console() {
+    pid_of console >/dev/null || start console env CAPI_LISTEN="$console_listen" CAPI_ADMIN_LISTEN="$console_admin" \
+        CAPI_ENDPOINT_URL="$endpoint" "$bin/capi-console"
+}
+
 start_workers() {
     start_recorder
     start_forwarder
     start_ingest
+    start_console
     wait_for recorder 60 is_ready "$recorder_admin"
     wait_for forwarder 60 is_ready "$forwarder_admin"
     wait_for ingest 60 is_ready "$ingest_admin"
+    wait_for console 60 is_ready "$console_admin"
 }

@@ -12,6 +12,7 @@
 //! | [`keys`] | API keys: making them, and who a call comes from |
 //! | [`token`] | access tokens, encrypted at rest |
 //! | [`secret`] | the keys they are encrypted with, and where these come from |
+//! | `sign` | what a browser is given and shows again, signed |
 //! | [`store`] | changing it; `change` has what happens where two do at once, and `entry` the parts that change |
 //! | [`link`] | the tracking link |
 
@@ -24,6 +25,7 @@ pub mod keys;
 pub mod link;
 pub mod rules;
 pub mod secret;
+mod sign;
 pub mod snapshot;
 pub mod store;
 mod subject;

@@ -53,7 +53,12 @@ impl SecretKeys {
     }
 
     pub(crate) fn with_id(&self, id: [u8; KEY_ID]) -> Option<&Key> {
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.id() == id)
+        self.all().find(|key| key.id() == id)
+    }
+
+    /// The current key, then the one before.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Key> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
     }
 }
 

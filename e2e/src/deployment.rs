@@ -41,6 +41,8 @@ pub struct Plan {
     pub forwarders: usize,
     /// Instances of the recorder.
     pub recorders: usize,
+    /// Instances of the console.
+    pub consoles: usize,
     /// Whether forwarders and recorders are static members of their groups.
     pub is_static: bool,
     /// Settings beside, or in place of, those for quick tests.
@@ -55,6 +57,7 @@ impl Default for Plan {
             ingests: 1,
             forwarders: 1,
             recorders: 1,
+            consoles: 0,
             is_static: true,
             settings: Vec::new(),
             properties: String::new(),
@@ -83,6 +86,8 @@ pub struct Deployment {
     pub forwarders: Vec<Instance>,
     /// Instances of the recorder.
     pub recorders: Vec<Instance>,
+    /// Instances of the console.
+    pub consoles: Vec<Instance>,
     /// Meta's stand-in.
     pub sandbox: Sandbox,
     /// The command line.
@@ -119,6 +124,7 @@ impl Deployment {
             ingests: Vec::new(),
             forwarders: Vec::new(),
             recorders: Vec::new(),
+            consoles: Vec::new(),
             sandbox,
             operator,
             analyst,
@@ -134,8 +140,12 @@ impl Deployment {
     }
 
     async fn ready(&mut self, plan: &Plan) -> anyhow::Result<()> {
-        let counts =
-            [(Kind::Ingest, plan.ingests), (Kind::Forwarder, plan.forwarders), (Kind::Recorder, plan.recorders)];
+        let counts = [
+            (Kind::Ingest, plan.ingests),
+            (Kind::Forwarder, plan.forwarders),
+            (Kind::Recorder, plan.recorders),
+            (Kind::Console, plan.consoles),
+        ];
         for (kind, count) in counts {
             for _ in 0..count {
                 self.add(kind)?;
@@ -155,10 +165,11 @@ impl Deployment {
             Kind::Ingest => &mut self.ingests,
             Kind::Forwarder => &mut self.forwarders,
             Kind::Recorder => &mut self.recorders,
+            Kind::Console => &mut self.consoles,
         };
         let name = format!("{}-{}", kind.program(), instances.len() + 1);
         let mut environment = self.environment.clone();
-        if self.is_static && kind != Kind::Ingest {
+        if self.is_static && matches!(kind, Kind::Forwarder | Kind::Recorder) {
             environment.push(("CAPI_INSTANCE".into(), name.clone()));
         }
         let program = self.cluster.program(kind.program())?;
@@ -168,7 +179,7 @@ impl Deployment {
 
     /// Every instance of its workers.
     pub fn instances(&mut self) -> impl Iterator<Item = &mut Instance> {
-        self.ingests.iter_mut().chain(&mut self.forwarders).chain(&mut self.recorders)
+        self.ingests.iter_mut().chain(&mut self.forwarders).chain(&mut self.recorders).chain(&mut self.consoles)
     }
 
     /// Every instance of its workers, with its number among those of its kind.
@@ -177,6 +188,7 @@ impl Deployment {
             (Kind::Ingest, &mut self.ingests),
             (Kind::Forwarder, &mut self.forwarders),
             (Kind::Recorder, &mut self.recorders),
+            (Kind::Console, &mut self.consoles),
         ];
         kinds.into_iter().flat_map(|(kind, instances)| {
             instances.iter_mut().enumerate().map(move |(number, instance)| (kind, number, instance))
@@ -223,7 +235,7 @@ impl Deployment {
 
     /// The end of each log, for the report of a failed test.
     pub fn tails(&self) -> String {
-        let instances = self.ingests.iter().chain(&self.forwarders).chain(&self.recorders);
+        let instances = self.ingests.iter().chain(&self.forwarders).chain(&self.recorders).chain(&self.consoles);
         let logs = instances.map(Instance::log).chain([self.meta.log()]);
         let tails = logs.map(|log| format!("--- {}\n{}\n", log.display(), process::tail(log, SHOWN)));
         tails.collect::<Vec<_>>().concat()

@@ -20,7 +20,7 @@ use crate::{
 /// What a forwarder logs that ends well and leaves calls to whoever is next.
 const LEFT_CALLS: &str = "calls are still in flight at the end of the drain";
 
-/// The three workers.
+/// The three workers, and the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// HTTP in, Kafka out.
@@ -29,6 +29,8 @@ pub enum Kind {
     Forwarder,
     /// Kafka in, ClickHouse out.
     Recorder,
+    /// Web pages.
+    Console,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Self::Ingest => "capi-ingest",
             Self::Forwarder => "capi-forwarder",
             Self::Recorder => "capi-recorder",
+            Self::Console => "capi-console",
         }
     }
 }
@@ -47,7 +50,7 @@ pub struct Instance {
     program: PathBuf,
     environment: Vec<(String, String)>,
     log: PathBuf,
-    /// The public address; only ingest has one.
+    /// The public address; only ingest and the console have one.
     pub public: SocketAddr,
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub admin: SocketAddr,

@@ -8,7 +8,7 @@
 //! | [`router`] | the paths, and what is no call |
 //! | [`call`] | the walk through the checks, and the record before the answer |
 //! | [`admission`] | overload |
-//! | [`auth`], [`client`], [`limits`] | who calls, from where, how often |
+//! | [`auth`], [`limits`] | who calls, how often |
 //! | [`body`], [`request`] | what the body says |
 //! | [`validate`] | whether its fields keep their rules |
 //! | [`prefer`] | whether the caller waits |
@@ -24,7 +24,6 @@ pub mod answer;
 pub mod auth;
 pub mod body;
 pub mod call;
-pub mod client;
 pub mod limits;
 pub mod lookup;
 pub mod metrics;

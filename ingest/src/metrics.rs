@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use worker::server::Counted;
 
 use crate::admission::Overload;
 
@@ -20,6 +21,9 @@ const PRODUCE_FAILURES: &str = "capi_ingest_produce_failures_total";
 const UNREADABLE: &str = "capi_ingest_unreadable_total";
 const CONNECTIONS: &str = "capi_ingest_connections";
 const MADE_WAY: &str = "capi_ingest_connections_made_way_total";
+
+/// What connections on the public address are counted as.
+pub const PUBLIC_ADDRESS: Counted = Counted { connections: CONNECTIONS, made_way: MADE_WAY };
 
 /// Gives every metric its help text, and begins those that alerts watch at zero: a counter that appears with its first
 /// count shows Prometheus no increase.
@@ -103,28 +107,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         gauge!(IN_FLIGHT).decrement(1.0);
     }
-}
-
-/// A connection is open while this is held.
-pub struct Connection(());
-
-impl Connection {
-    /// From now on.
-    pub fn begin() -> Self {
-        gauge!(CONNECTIONS).increment(1.0);
-        Self(())
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        gauge!(CONNECTIONS).decrement(1.0);
-    }
-}
-
-/// A quiet connection is asked to make way.
-pub fn made_way() {
-    counter!(MADE_WAY).increment(1);
 }
 
 /// So many callers more wait.

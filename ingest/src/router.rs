@@ -14,6 +14,7 @@ use axum::{
 use http::request::Parts;
 use schemas::CallId;
 use tracing::{Instrument, Span, field::Empty};
+pub use worker::server::Peer;
 
 use crate::{
     answer::Failure,
@@ -24,10 +25,6 @@ use crate::{
 };
 
 pub(crate) const CONVERSION_EVENTS: &str = "/external/v1/businesses/{business_id}/conversion_events";
-
-/// The other end of a request's connection: an extension that the server gives to every request.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub IpAddr);
 
 /// Routes every request to an answer.
 pub fn router(service: Arc<Service>) -> Router {

@@ -12,12 +12,11 @@ use http::HeaderMap;
 use ipnet::IpNet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::ClickHouseSettings;
-use worker::health::Dependency;
+use worker::{client, health::Dependency};
 
 use crate::{
     admission::{Admission, Capacity, Overload, Permit},
     answer::Failure,
-    client,
     limits::{Failures, Rates},
     lookup::Lookup,
     metrics::{self, Limit},

@@ -1,16 +1,13 @@
 //! What an operator chooses.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    str::FromStr,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use clap::Parser;
-use ipnet::IpNet;
 use warehouse::ClickHouseSettings;
-use worker::settings::{KafkaSettings, LogSettings, SettingsFault, duration};
+use worker::{
+    client::Networks,
+    settings::{KafkaSettings, LogSettings, SettingsFault, duration},
+};
 
 use crate::{admission::Capacity, body::BODY_LIMIT, service::Terms};
 
@@ -96,25 +93,6 @@ impl worker::settings::Settings for Settings {
         faults.extend(self.kafka.client().err());
         faults
     }
-}
-
-/// Networks in one text, separated by commas; none where it is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks(pub Vec<IpNet>);
-
-impl FromStr for Networks {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let listed = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        listed.map(network).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-/// A network, or one address.
-fn network(text: &str) -> Result<IpNet, String> {
-    let one = |_| text.parse::<IpAddr>().map(IpNet::from);
-    text.parse().or_else(one).map_err(|_| format!("`{text}` is neither an address nor a CIDR such as 10.0.0.0/8"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! | [`order`] | the order key, and the partition it lives on |
 //! | [`money`] | exact decimals |
 //! | [`meta`] | Meta's numbers that more than one program goes by |
+//! | [`repair`] | which rejections may be sent again once the cause is repaired |
 //! | [`codec`] | Avro single-object encoding |
 //! | [`write`] | which versions a process writes |
 //! | [`topics`] | topic names and how they are created |
@@ -25,6 +26,7 @@ pub mod money;
 pub mod order;
 pub mod outcome;
 pub mod record;
+pub mod repair;
 pub mod topics;
 pub mod user;
 pub mod write;

@@ -10,6 +10,8 @@
 //! | [`telemetry`] | logs, traces, metrics |
 //! | `receiver` | TLS to the receiver of traces |
 //! | [`trace`] | trace context in Kafka and HTTP headers |
+//! | [`client`] | the address that a request comes from, behind trusted proxies |
+//! | [`server`] | connections on a public address |
 //! | [`health`], [`admin`] | readiness, and where it is asked |
 //! | [`shutdown`] | the wish to end |
 //! | [`vital`] | tasks that a worker ends with |
@@ -22,6 +24,7 @@
 pub mod admin;
 #[cfg(test)]
 mod captured;
+pub mod client;
 pub mod dead_letters;
 pub mod health;
 mod kafka_lines;
@@ -33,6 +36,7 @@ pub mod properties;
 mod receiver;
 pub mod run;
 mod secret_file;
+pub mod server;
 pub mod settings;
 pub mod shutdown;
 mod span_exporter;

@@ -10,6 +10,8 @@ mod backfill_command;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod dashboards;
@@ -119,6 +121,10 @@ fn own(suite: &Arc<Suite>) -> anyhow::Result<Vec<Trial>> {
         crashes::patient(Plan::default()) => crashes::an_ingest_is_killed,
         crashes::patient(Plan::default()) => crashes::a_recorder_is_killed,
         Plan::default() => crashes::an_order_is_remembered,
+        console::plan() => console::from_the_first_key_to_its_revocation,
+        console::plan() => console::what_a_view_says_is_what_a_page_says,
+        console::plan() => console::another_merchant_sees_nothing,
+        console::plan() => console::a_session_ends_everywhere,
         secrets::plan("json")? => secrets::nothing_leaves,
         secrets::plan("text")? => secrets::nothing_leaves_as_text,
         Plan::default() => secrets::rotation::the_secret_key,

@@ -12,8 +12,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::pace::Clock;
-use crate::metrics;
+use super::{counted::Counted, pace::Clock};
 
 /// How long a connection may always be quiet: time enough for the head of its first request.
 const LEAST_QUIET: Duration = Duration::from_secs(1);
@@ -26,6 +25,7 @@ const PART: usize = 64;
 pub(super) struct Room {
     permits: Arc<Semaphore>,
     size: usize,
+    counted: Counted,
     standing: Mutex<Standing>,
 }
 
@@ -50,9 +50,9 @@ pub(super) struct Place {
 }
 
 impl Room {
-    pub(super) fn new(size: usize) -> Arc<Self> {
+    pub(super) fn new(size: usize, counted: Counted) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { permits, size, standing: Mutex::default() })
+        Arc::new(Self { permits, size, counted, standing: Mutex::default() })
     }
 
     /// A place for a connection that begins now, once there is one.
@@ -86,7 +86,7 @@ impl Room {
         let mut quiet: Vec<_> = standing.connections.values().filter(quiet).collect();
         quiet.sort_by_cached_key(|connection| connection.clock.quiet_since().unwrap_or(now));
         for connection in quiet.into_iter().take(most) {
-            metrics::made_way();
+            self.counted.made_way();
             connection.go.notify_one();
         }
     }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     async fn full(size: usize) -> (Arc<Room>, Vec<Place>) {
-        let room = Room::new(size);
+        let room = Room::new(size, Counted { connections: "connections", made_way: "made_way" });
         let mut places = Vec::new();
         for _ in 0..size {
             places.push(room.place().await);

@@ -1,12 +1,12 @@
 //! Which rejections may be repaired, and so are worth another try (the classes of `meta-capi.md`, by their numbers).
 
-use schemas::{Reason, meta};
+use crate::{Reason, meta};
 
 /// Whether another try of a rejected call can have another end.
 ///
 /// The operator repairs a token, a permission, the wiring of dataset and WABA, our envelope, an old Graph version, a
 /// missing channel. A bad click or a bad event stays bad, and Meta counts such calls against the sender.
-pub(crate) fn is_repairable(reason: &str, code: Option<i32>, subcode: Option<i32>) -> bool {
+pub fn is_repairable(reason: &str, code: Option<i32>, subcode: Option<i32>) -> bool {
     if reason == Reason::MetaDropped.as_str() || reason == Reason::WhatsappChannelNotConfigured.as_str() {
         return true;
     }

@@ -1,8 +1,11 @@
 //! Which address a call comes from, behind proxies that are trusted to say so.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
-use http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -33,9 +36,28 @@ fn hop_address(text: &str) -> Option<IpAddr> {
     Some(IpAddr::to_canonical(&address))
 }
 
+/// Networks in one text, separated by commas; none where it is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let listed = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        listed.map(network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let one = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(one).map_err(|_| format!("`{text}` is neither an address nor a CIDR such as 10.0.0.0/8"))
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use axum::http::HeaderValue;
 
     use super::*;
 
