@@ -43,7 +43,8 @@ configure
 if [ ! -f "$local_dir/kafka/meta.properties" ]; then
     rm -rf "$local_dir/kafka"
     cluster=$(python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("="))')
-    java -cp "$lib/*" kafka.tools.StorageTool format --standalone -t "$cluster" -c "$local_dir/kafka.properties" \
+    # With a sign of equality: every 64th of them begins with a dash.
+    java -cp "$lib/*" kafka.tools.StorageTool format --standalone --cluster-id="$cluster" -c "$local_dir/kafka.properties" \
         >"$local_dir/logs/kafka-format.log" 2>&1 || die "cannot format Kafka's storage: $local_dir/logs/kafka-format.log"
 fi
 start kafka java -Xmx512m -XX:+UseSerialGC -cp "$lib/*" kafka.Kafka "$local_dir/kafka.properties"
