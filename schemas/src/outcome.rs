@@ -21,6 +21,9 @@ pub enum ConversionStatus {
 }
 
 impl ConversionStatus {
+    /// All of them, the best first.
+    pub const ALL: [Self; 5] = [Self::Forwarded, Self::Duplicate, Self::Pending, Self::Rejected, Self::Refused];
+
     /// The name in columns, headers, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,6 +63,10 @@ pub enum FailureStage {
 }
 
 impl FailureStage {
+    /// All of them, in the order of a call's way.
+    pub const ALL: [Self; 5] =
+        [Self::Authentication, Self::BusinessLookup, Self::ChannelLookup, Self::PayloadMapping, Self::MetaForward];
+
     /// The name in columns, error bodies, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -8,20 +8,6 @@ use crate::{fields::Fields, tenant::Select, when::Moment};
 /// Longest values, as the endpoint takes them, and a little more for those that were refused for their length.
 const LONGEST: usize = 2048;
 
-pub(super) const STATUSES: [ConversionStatus; 5] = [
-    ConversionStatus::Forwarded,
-    ConversionStatus::Duplicate,
-    ConversionStatus::Pending,
-    ConversionStatus::Rejected,
-    ConversionStatus::Refused,
-];
-pub(super) const STAGES: [FailureStage; 5] = [
-    FailureStage::Authentication,
-    FailureStage::BusinessLookup,
-    FailureStage::ChannelLookup,
-    FailureStage::PayloadMapping,
-    FailureStage::MetaForward,
-];
 pub(super) const LANES: [Lane; 2] = [Lane::Live, Lane::Backfill];
 
 /// What a search asks for: all of it together.
@@ -50,8 +36,9 @@ impl Filter {
             click: fields.text("click", LONGEST),
             ad: fields.text("ad", LONGEST),
             campaign: fields.text("campaign", LONGEST),
-            status: fields.read("status", "a status", |text| named(&STATUSES, text, ConversionStatus::as_str)),
-            stage: fields.read("stage", "a stage", |text| named(&STAGES, text, FailureStage::as_str)),
+            status: fields
+                .read("status", "a status", |text| named(&ConversionStatus::ALL, text, ConversionStatus::as_str)),
+            stage: fields.read("stage", "a stage", |text| named(&FailureStage::ALL, text, FailureStage::as_str)),
             reason: fields.read("reason", "a reason", |text| named(Reason::ALL, text, Reason::as_str)),
             lane: fields.read("lane", "a lane", |text| named(&LANES, text, Lane::as_str)),
             from: fields.read("from", "a time", Moment::parse),

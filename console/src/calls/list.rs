@@ -13,7 +13,7 @@ use url::form_urlencoded::Serializer;
 
 use super::{
     cursor::Cursor,
-    filter::{Filter, LANES, STAGES, STATUSES},
+    filter::{Filter, LANES},
     row::Listed,
     search::{Found, search},
 };
@@ -105,8 +105,11 @@ impl Form {
             campaign: text(&filter.campaign),
             from: time(filter.from),
             until: time(filter.until),
-            status: Choice::among(STATUSES.map(ConversionStatus::as_str), filter.status.map(ConversionStatus::as_str)),
-            stage: Choice::among(STAGES.map(FailureStage::as_str), filter.stage.map(FailureStage::as_str)),
+            status: Choice::among(
+                ConversionStatus::ALL.map(ConversionStatus::as_str),
+                filter.status.map(ConversionStatus::as_str),
+            ),
+            stage: Choice::among(FailureStage::ALL.map(FailureStage::as_str), filter.stage.map(FailureStage::as_str)),
             reason: Choice::among(Reason::ALL.iter().map(|reason| reason.as_str()), filter.reason.map(Reason::as_str)),
             lane: Choice::among(LANES.map(Lane::as_str), filter.lane.map(Lane::as_str)),
         }

@@ -127,7 +127,7 @@ impl Whole {
 
     /// The stage where it failed.
     pub(super) fn stage(&self) -> Option<FailureStage> {
-        super::filter::STAGES.into_iter().find(|stage| stage.as_str() == self.failure_stage)
+        FailureStage::ALL.into_iter().find(|stage| stage.as_str() == self.failure_stage)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The answers: their bodies and headers.
 
-use schemas::{ConversionStatus, Reason};
+use schemas::{ConversionStatus, FailureStage, Reason};
 use serde_json::{Value, json};
 
 use super::{one_of, reasons, reasons::Named, reference};
@@ -182,7 +182,7 @@ fn metadata() -> Value {
         "description": "Values are strings; what is not known is left out.",
         "required": ["call_id", "retryable"],
         "properties": {
-            "failure_stage": one_of(reasons::STAGES.map(reasons::of_stage)),
+            "failure_stage": one_of(FailureStage::ALL.map(reasons::of_stage)),
             "meta_error": {"type": "string", "description": "Meta's error, verbatim, in the language Meta wrote it."},
             "meta_code": digits("Meta's `code`."),
             "meta_error_subcode": digits("Meta's `error_subcode`."),

@@ -1,6 +1,6 @@
 //! Asking what became of an order, or of a call.
 
-use schemas::Reason;
+use schemas::{ConversionStatus, FailureStage, Reason};
 use serde_json::{Value, json};
 
 use super::{
@@ -113,10 +113,10 @@ fn call() -> Value {
             "received_at": {"type": "string", "format": "date-time"},
             "event_name": {"type": "string"},
             "order_id": {"type": "string"},
-            "conversion_status": one_of(reasons::STATUSES.map(reasons::of_status)),
+            "conversion_status": one_of(ConversionStatus::ALL.map(reasons::of_status)),
             "http_status": {"type": "integer", "description": "The status that the outcome has here; a call that \
                 was answered `pending` has its later one."},
-            "failure_stage": one_of(reasons::STAGES.map(reasons::of_stage)),
+            "failure_stage": one_of(FailureStage::ALL.map(reasons::of_stage)),
             "reason": one_of(Reason::ALL.iter().copied().map(reasons::of_reason)),
             "error": {"type": "string", "description": "Meta's error verbatim, or the message of the answer."},
             "meta": reference("MetaAnswer"),

@@ -4,21 +4,6 @@ use schemas::{ConversionStatus, FailureStage, Reason};
 
 use crate::validate::FieldReason;
 
-pub(super) const STATUSES: [ConversionStatus; 5] = [
-    ConversionStatus::Forwarded,
-    ConversionStatus::Duplicate,
-    ConversionStatus::Pending,
-    ConversionStatus::Rejected,
-    ConversionStatus::Refused,
-];
-pub(super) const STAGES: [FailureStage; 5] = [
-    FailureStage::Authentication,
-    FailureStage::BusinessLookup,
-    FailureStage::ChannelLookup,
-    FailureStage::PayloadMapping,
-    FailureStage::MetaForward,
-];
-
 /// A name with its meaning.
 pub(super) type Named = (&'static str, &'static str);
 
